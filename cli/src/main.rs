@@ -1,0 +1,2 @@
+//! `corelog`: the one binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A core's journal and its partitions' logs on disk.
