@@ -1,1 +1,11 @@
 //! The words every other crate speaks: ids, offsets, record batches, both dialects. No I/O, no clock.
+
+pub mod epoch;
+pub mod error_code;
+pub mod ids;
+pub mod offset;
+
+pub use epoch::{LeaderEpoch, ProducerEpoch};
+pub use error_code::ErrorCode;
+pub use ids::{BrokerId, PartitionIndex, ProducerId, TopicId, TopicPartition};
+pub use offset::Offset;
