@@ -1,10 +1,14 @@
 //! The words every other crate speaks: ids, offsets, record batches, both dialects. No I/O, no clock.
 
+pub mod batch;
+pub mod crc;
 pub mod epoch;
 pub mod error_code;
 pub mod ids;
 pub mod offset;
+pub mod varint;
 
+pub use batch::{BatchError, BatchHeader, CheckedBatch, Compression, RawBatch};
 pub use epoch::{LeaderEpoch, ProducerEpoch};
 pub use error_code::ErrorCode;
 pub use ids::{BrokerId, PartitionIndex, ProducerId, TopicId, TopicPartition};

@@ -1,0 +1,1 @@
+//! The same records through another implementation, in both directions and every codec.
