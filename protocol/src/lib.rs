@@ -5,6 +5,7 @@ pub mod crc;
 pub mod epoch;
 pub mod error_code;
 pub mod ids;
+pub mod metadata;
 pub mod offset;
 pub mod varint;
 
