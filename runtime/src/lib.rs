@@ -1,1 +1,30 @@
 //! The machine: disks, sockets, clocks, shards and the mesh between them, real or simulated.
+//!
+//! The only crate that names glommio. Everything above it is written against [`World`] and runs
+//! unchanged on io_uring and in a simulation that a seed decides. `docs/runtime.md` tells how each
+//! known fault of glommio is walled off here.
+
+mod chunk;
+mod disk;
+mod lag;
+mod map;
+mod net;
+mod random;
+mod real;
+mod shard;
+pub mod sync;
+mod time;
+mod world;
+
+pub use chunk::{
+    BLOCK_BYTES, Chunk, ChunkFull, ChunkSlice, PoolStats, ReadBlock, round_up_to_block,
+};
+pub use disk::{DirectoryLock, Disk, File, FileSystem, OpenOptions};
+pub use lag::LoopLag;
+pub use map::{Map, Set};
+pub use net::{ListenOptions, Listener, PortClaim, Receiver, Sender, Stream};
+pub use real::machine::{MachineUnfit, check_machine};
+pub use real::signal::StopHandle;
+pub use shard::{ShardContext, ShardsConfig, block_on, cpu_count, run_shards};
+pub use time::Nanos;
+pub use world::{BlockingPanicked, Elapsed, ShardId, TaskClass, World};

@@ -1,0 +1,113 @@
+//! glommio executors.
+#![expect(unsafe_code, reason = "the CPUs this process may use")]
+
+use std::future::Future;
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::time::Duration;
+
+use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
+
+use super::signal::Signals;
+use super::{World, task};
+use crate::world::Kind;
+use crate::{ShardContext, ShardId, ShardsConfig, StopHandle};
+
+const RING_DEPTH: usize = 1024;
+const BLOCKING_THREADS: usize = 2;
+
+pub(crate) fn run<F, R, T>(config: &ShardsConfig, start: F) -> io::Result<Vec<T>>
+where
+    F: Fn(ShardContext) -> R + Send + Sync + 'static,
+    R: Future<Output = T> + 'static,
+    T: Send + 'static,
+{
+    super::machine::check_machine()?;
+    let shards = config.shards.clamp(1, usize::from(u16::MAX));
+    let stop = StopHandle::new(shards)?;
+    // Before the threads start, so that they inherit the mask.
+    let _signals = if config.signals { Some(Signals::catch(stop.clone())?) } else { None };
+    let cpus = cpus();
+    let pin = config.pin && shards <= cpus.len();
+    let start = Arc::new(start);
+    let mut running = Vec::with_capacity(shards);
+    for index in 0..shards {
+        let placement = if pin { Placement::Fixed(cpus[index]) } else { Placement::Unbound };
+        let shard = ShardId(u16::try_from(index).expect("clamped above"));
+        let (start, stop_all, free_bytes_max) = (start.clone(), stop.clone(), config.free_bytes_max);
+        let spawned = builder(placement, config)
+            .name(&config.name)
+            .spawn(move || async move {
+                let _on_panic = StopOnPanic(stop_all.clone());
+                let world = World::new(shard, free_bytes_max);
+                stop_all.watch(shard.index(), &world)?;
+                let context = ShardContext {
+                    world: crate::World(Kind::Real(world.clone())),
+                    shard,
+                    shards,
+                    stop: stop_all.clone(),
+                };
+                Ok::<T, io::Error>(task::counted(&world, start(context)).await)
+            })
+            .map_err(io::Error::from);
+        match spawned {
+            Ok(handle) => running.push(handle),
+            Err(error) => {
+                stop.stop();
+                for handle in running {
+                    drop(handle.join());
+                }
+                return Err(error);
+            }
+        }
+    }
+    let ended: Vec<_> = running.into_iter().map(|handle| handle.join()).collect();
+    ended.into_iter().map(|ended| ended?).collect()
+}
+
+/// A shard that panics in a build that unwinds takes the others with it.
+struct StopOnPanic(StopHandle);
+
+impl Drop for StopOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
+}
+
+pub(crate) fn block_on<R: Future>(start: impl FnOnce(crate::World) -> R) -> io::Result<R::Output> {
+    super::machine::check_machine()?;
+    let config = ShardsConfig { io_memory_bytes: 1 << 20, ..ShardsConfig::default() };
+    let executor = builder(Placement::Unbound, &config).make()?;
+    Ok(executor.run(async {
+        let world = World::new(ShardId(0), config.free_bytes_max);
+        let handle = crate::World(Kind::Real(world.clone()));
+        task::counted(&world, start(handle)).await
+    }))
+}
+
+fn builder(placement: Placement, config: &ShardsConfig) -> LocalExecutorBuilder {
+    let builder = LocalExecutorBuilder::new(placement)
+        .preempt_timer(task::PREEMPT)
+        .ring_depth(RING_DEPTH)
+        .io_memory(config.io_memory_bytes)
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS));
+    if config.spin > Duration::ZERO { builder.spin_before_park(config.spin) } else { builder }
+}
+
+/// The CPUs this process may use.
+pub(crate) fn cpus() -> Vec<usize> {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    // SAFETY: writes at most the size of the set; all-zero is a valid, empty set.
+    let set = unsafe {
+        libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr());
+        set.assume_init()
+    };
+    let allowed = |cpu: &usize| {
+        // SAFETY: reads the set below its size.
+        unsafe { libc::CPU_ISSET(*cpu, &set) }
+    };
+    (0..8 * size_of::<libc::cpu_set_t>()).filter(allowed).collect()
+}
