@@ -102,16 +102,19 @@ impl Chunk {
 
     /// Appends `count` bytes that `fill` writes in place; returns where they begin. What `fill`
     /// finds there is arbitrary (old contents or zeros). If it panics nothing is appended.
-    pub fn push_with(&self, count: usize, fill: impl FnOnce(&mut [u8])) -> Result<usize, ChunkFull> {
+    pub fn push_with(
+        &self,
+        count: usize,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Result<usize, ChunkFull> {
         let start = self.claim(count)?;
         self.initialize(start + count);
         assert!(!self.0.appending.replace(true), "a chunk is not appended to while it is");
         // SAFETY: inside the allocation (`claim`), initialized (the line above), and nobody else
         // sees it: slices end at `len`, which is `start`, and `appending` keeps `fill` from
         // appending to this chunk through a clone.
-        let target = unsafe {
-            std::slice::from_raw_parts_mut(self.0.base.as_ptr().add(start), count)
-        };
+        let target =
+            unsafe { std::slice::from_raw_parts_mut(self.0.base.as_ptr().add(start), count) };
         let guard = Appending(&self.0.appending);
         fill(target);
         drop(guard);

@@ -155,8 +155,7 @@ impl Disk {
     }
     pub(crate) async fn lock(&self, path: &Path) -> io::Result<fs::File> {
         self.blocking(path.to_owned(), |path| {
-            let file =
-                fs::File::options().create(true).truncate(false).write(true).open(path)?;
+            let file = fs::File::options().create(true).truncate(false).write(true).open(path)?;
             // SAFETY: a system call on a descriptor that `file` keeps open.
             if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
                 return Err(io::Error::last_os_error());
@@ -176,9 +175,8 @@ impl Disk {
         let outcome = crate::World(crate::world::Kind::Real(self.world.clone()))
             .blocking(move || work(&path))
             .await?;
-        outcome.map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", shown.display()))
-        })
+        outcome
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", shown.display())))
     }
 }
 

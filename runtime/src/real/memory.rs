@@ -25,7 +25,10 @@ impl DmaMemory {
     pub(crate) fn new(bytes: usize) -> Self {
         let mut buffer = glommio::allocate_dma_buffer_global(bytes);
         let base = NonNull::new(buffer.as_mut_ptr()).expect("an allocation is never null");
-        assert!(base.addr().get().is_multiple_of(crate::BLOCK_BYTES), "direct I/O needs whole blocks");
+        assert!(
+            base.addr().get().is_multiple_of(crate::BLOCK_BYTES),
+            "direct I/O needs whole blocks"
+        );
         Self { buffer, base }
     }
     pub(crate) fn base(&self) -> NonNull<u8> {

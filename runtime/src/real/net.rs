@@ -16,9 +16,9 @@ use futures_lite::io::{AsyncRead, AsyncWrite};
 use glommio::net::{TcpListener, TcpStream};
 
 use super::World;
+use crate::TaskClass;
 use crate::net::ListenOptions;
 use crate::sync::Queue;
-use crate::TaskClass;
 
 /// The most slices the kernel takes in one call.
 const SLICES_MAX: usize = 1024;
@@ -59,7 +59,11 @@ struct Accepting {
 }
 
 impl Listener {
-    pub(crate) fn bind(world: &World, addr: SocketAddr, options: ListenOptions) -> io::Result<Self> {
+    pub(crate) fn bind(
+        world: &World,
+        addr: SocketAddr,
+        options: ListenOptions,
+    ) -> io::Result<Self> {
         let socket = if options.shared {
             bound_socket(addr, &[libc::SO_REUSEADDR, libc::SO_REUSEPORT])?
         } else {
@@ -321,13 +325,11 @@ fn set_raw_option(descriptor: RawFd, level: i32, option: i32, value: i32) -> io:
 fn local_addr(descriptor: RawFd) -> io::Result<SocketAddr> {
     // SAFETY: the descriptor is an open socket; the listener type is a mere handle here, and
     // `ManuallyDrop` keeps it from closing what it does not own.
-    let socket = unsafe {
-        std::mem::ManuallyDrop::new(std::net::TcpListener::from_raw_fd(descriptor))
-    };
+    let socket =
+        unsafe { std::mem::ManuallyDrop::new(std::net::TcpListener::from_raw_fd(descriptor)) };
     socket.local_addr()
 }
 
 fn check(outcome: libc::c_int) -> io::Result<()> {
     if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
-

@@ -35,7 +35,8 @@ where
     for index in 0..shards {
         let placement = if pin { Placement::Fixed(cpus[index]) } else { Placement::Unbound };
         let shard = ShardId(u16::try_from(index).expect("clamped above"));
-        let (start, stop_all, free_bytes_max) = (start.clone(), stop.clone(), config.free_bytes_max);
+        let (start, stop_all, free_bytes_max) =
+            (start.clone(), stop.clone(), config.free_bytes_max);
         let spawned = builder(placement, config)
             .name(&config.name)
             .spawn(move || async move {

@@ -65,9 +65,8 @@ impl Signals {
         };
         let mut before = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: reads one set, fills the other.
-        let outcome = unsafe {
-            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, before.as_mut_ptr())
-        };
+        let outcome =
+            unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, before.as_mut_ptr()) };
         if outcome != 0 {
             return Err(io::Error::from_raw_os_error(outcome));
         }
@@ -82,11 +81,11 @@ impl Signals {
         let signals = unsafe { OwnedFd::from_raw_fd(signals) };
         let quit = Arc::new(event()?);
         let end = quit.clone();
-        let thread = std::thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || while wait_for_signal(&signals, &end) {
+        let thread = std::thread::Builder::new().name("signals".into()).spawn(move || {
+            while wait_for_signal(&signals, &end) {
                 stop.stop();
-            })?;
+            }
+        })?;
         Ok(Self { quit, thread: Some(thread), before })
     }
 }
@@ -94,7 +93,9 @@ impl Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         raise(&self.quit);
-        if let Some(thread) = self.thread.take() && thread.join().is_err() {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
             tracing::error!("the signal thread panicked");
         }
         // SAFETY: reads a set that an earlier call filled.

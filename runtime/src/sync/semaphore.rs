@@ -51,11 +51,8 @@ impl Semaphore {
             return permit;
         }
         let units = units.min(self.0.total);
-        let waiter = Rc::new(Waiter {
-            wanted: units,
-            granted: Cell::new(false),
-            waker: RefCell::new(None),
-        });
+        let waiter =
+            Rc::new(Waiter { wanted: units, granted: Cell::new(false), waker: RefCell::new(None) });
         self.0.line.borrow_mut().push_back(waiter.clone());
         let mut place = Place { shared: &self.0, waiter: Some(waiter) };
         poll_fn(|context| {
