@@ -13,12 +13,13 @@ macro_rules! may_retry {
 }
 
 macro_rules! error_codes {
-    ($($code:literal $name:ident $kafka:literal $retry:tt: $about:literal;)*) => {
+    ($($(#[$meta:meta])* $code:literal $name:ident $kafka:literal $retry:tt: $about:literal;)*) => {
         /// How Kafka says what went wrong (the protocol guide's error table, Kafka 4.3).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
         #[repr(i16)]
         pub enum ErrorCode {
             $(
+                $(#[$meta])*
                 #[doc = concat!($about, " (", $code, ", `", $kafka, "`)")]
                 $name = $code,
             )*
@@ -62,6 +63,7 @@ macro_rules! error_codes {
 
 error_codes! {
     -1 UnknownServerError "UNKNOWN_SERVER_ERROR" final: "Something failed that has no code of its own.";
+    #[default]
     0 None "NONE" final: "No error.";
     1 OffsetOutOfRange "OFFSET_OUT_OF_RANGE" final: "The offset lies outside what the partition holds.";
     2 CorruptMessage "CORRUPT_MESSAGE" retriable: "A batch's checksum, size or layout is wrong.";
@@ -213,12 +215,6 @@ impl ErrorCode {
     /// Whether there is an error at all.
     pub const fn is_error(self) -> bool {
         !matches!(self, Self::None)
-    }
-}
-
-impl Default for ErrorCode {
-    fn default() -> Self {
-        Self::None
     }
 }
 

@@ -1,0 +1,32 @@
+//! The Kafka protocol: one file per API, the table of APIs, and the headers around every message.
+
+pub mod alter_configs;
+pub mod any;
+pub mod api;
+pub mod api_versions;
+pub mod create_partitions;
+pub mod create_topics;
+pub mod delete_records;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
+pub mod describe_log_dirs;
+pub mod describe_producers;
+pub mod describe_topic_partitions;
+pub mod fetch;
+pub mod find_coordinator;
+pub mod header;
+pub mod incremental_alter_configs;
+pub mod init_producer_id;
+pub mod list_config_resources;
+pub mod list_offsets;
+pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;
+
+pub use any::{AnyRequest, AnyResponse, Request};
+pub use api::Api;
+pub use header::{RequestHead, RequestHeader, ResponseFrame, ResponseHeader};
+
+#[cfg(test)]
+mod tests;
