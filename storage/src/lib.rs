@@ -1,6 +1,10 @@
 //! A core's journal and its partitions' logs on disk.
-#![cfg_attr(not(test), expect(dead_code, unused, reason = "wip"))]
+
 mod bytes;
+mod checkpoint;
 mod checksum;
 mod journal;
 pub mod limits;
+mod log;
+mod mutation;
+mod segment;

@@ -35,7 +35,8 @@ pub const CLUSTER_ID_BYTES_MAX: usize = 256;
 
 const _: () = assert!(64 + INDEX_PAGE_ENTRIES * 24 <= PAGE_BYTES);
 const _: () = assert!(INDEX_PAGE_ENTRIES_WANTED <= INDEX_PAGE_ENTRIES);
-const _: () = assert!(RING_FILE_BYTES_MIN.is_power_of_two() && RING_FILE_BYTES_MAX.is_power_of_two());
+const _: () =
+    assert!(RING_FILE_BYTES_MIN.is_power_of_two() && RING_FILE_BYTES_MAX.is_power_of_two());
 
 /// `bytes` rounded up to whole blocks.
 pub(crate) const fn round_up(bytes: u32) -> u32 {

@@ -143,7 +143,7 @@ fn linked(
     let next_generation = end.position.next_multiple_of(file_bytes);
     let fits = |found: &&Found| {
         let header = &found.header;
-        if cfg!(feature = "mutation_m19") {
+        if crate::mutation::on(19) {
             // A link of one byte and no look at incarnations: a recycled ring's old groups pass.
             return header.prev_hash as u8 == end.prev_hash as u8 || header.position < end.position;
         }
@@ -158,12 +158,8 @@ fn linked(
 ///
 /// An abandoned tail of the same incarnation may lie there too: its groups count only if that
 /// incarnation itself knew bytes beyond the gap to be durable.
-fn beyond_gap(
-    by_sequence: &BTreeMap<u64, Vec<Found>>,
-    end: &Anchor,
-    newest: u32,
-) -> Option<Found> {
-    if cfg!(feature = "mutation_m13") {
+fn beyond_gap(by_sequence: &BTreeMap<u64, Vec<Found>>, end: &Anchor, newest: u32) -> Option<Found> {
+    if crate::mutation::on(13) {
         return None;
     }
     let later = || {

@@ -14,21 +14,76 @@ pub(crate) const FLAG_STRAY: u8 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry<'a> {
     /// Batches, or the rest of one, at a place in a segment.
-    Bytes { run: Run, position: u32, continues: bool, bytes: &'a [u8] },
+    Bytes {
+        run: Run,
+        position: u32,
+        continues: bool,
+        bytes: &'a [u8],
+    },
     /// Batches that went straight to the segment.
-    Extent { run: Run, write_start: u32, start: u32, end: u32, crc: u32, headers: &'a [u8] },
-    Create { log: u32, topic: [u8; 16], partition: i32, epoch: i32, first: i64 },
-    Delete { log: u32, stray: bool },
-    EpochStart { log: u32, epoch: i32, start: i64 },
-    Truncate { log: u32, to: i64 },
-    LogStart { log: u32, to: i64 },
-    Roll { log: u32, sealed_base: i64, sealed_bytes: u32, base: i64 },
-    HighWatermark { log: u32, to: i64 },
-    Opened { incarnation: u32, rules: u32, end: u64, durable: u64 },
-    CleanShutdown { sequence: u64 },
-    Quarantine { log: u32, first: i64, next: i64 },
-    Adopt { record: &'a [u8] },
-    Disown { log: u32, shard: u32 },
+    Extent {
+        run: Run,
+        write_start: u32,
+        start: u32,
+        end: u32,
+        crc: u32,
+        headers: &'a [u8],
+    },
+    Create {
+        log: u32,
+        topic: [u8; 16],
+        partition: i32,
+        epoch: i32,
+        first: i64,
+    },
+    Delete {
+        log: u32,
+        stray: bool,
+    },
+    EpochStart {
+        log: u32,
+        epoch: i32,
+        start: i64,
+    },
+    Truncate {
+        log: u32,
+        to: i64,
+    },
+    LogStart {
+        log: u32,
+        to: i64,
+    },
+    Roll {
+        log: u32,
+        sealed_base: i64,
+        sealed_bytes: u32,
+        base: i64,
+    },
+    HighWatermark {
+        log: u32,
+        to: i64,
+    },
+    Opened {
+        incarnation: u32,
+        rules: u32,
+        end: u64,
+        durable: u64,
+    },
+    CleanShutdown {
+        sequence: u64,
+    },
+    Quarantine {
+        log: u32,
+        first: i64,
+        next: i64,
+    },
+    Adopt {
+        record: &'a [u8],
+    },
+    Disown {
+        log: u32,
+        shard: u32,
+    },
 }
 
 /// Consecutive offsets of one log in one segment.

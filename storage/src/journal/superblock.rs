@@ -4,9 +4,7 @@ use protocol::crc::crc32c;
 
 use crate::bytes::{Decoder, Encode, Short};
 use crate::journal::group::JournalId;
-use crate::limits::{
-    PAGE_BYTES, RING_FILE_BYTES_MAX, RING_FILE_BYTES_MIN, SUPERBLOCK_COPIES,
-};
+use crate::limits::{PAGE_BYTES, RING_FILE_BYTES_MAX, RING_FILE_BYTES_MIN, SUPERBLOCK_COPIES};
 
 const MAGIC: [u8; 8] = *b"CORELOGS";
 const VERSION: u32 = 1;

@@ -119,13 +119,8 @@ fn a_hole_below_the_durable_mark_is_corruption_and_the_rest_is_kept() {
     let chain = ring.decide();
     assert_eq!(ring.sequences(), [1, 2, 4, 5, 6]);
     assert_eq!(chain.ending, Ending::Clean);
-    let gap = Gap {
-        after: 2,
-        from: 2 * 4096,
-        to: 3 * 4096,
-        groups: Some(1),
-        cause: Cause::Damaged,
-    };
+    let gap =
+        Gap { after: 2, from: 2 * 4096, to: 3 * 4096, groups: Some(1), cause: Cause::Damaged };
     assert_eq!(chain.gaps, [gap]);
 }
 
