@@ -22,7 +22,7 @@ pub use chunk::{
 pub use disk::{DirectoryLock, Disk, File, FileSystem, OpenOptions};
 pub use lag::LoopLag;
 pub use map::{Map, Set};
-pub use net::{ListenOptions, Listener, PortClaim, Receiver, Sender, Stream};
+pub use net::{Closer, ListenOptions, Listener, PortClaim, Receiver, Sender, Stream};
 pub use real::machine::{MachineUnfit, check_machine};
 pub use real::signal::StopHandle;
 pub use shard::{ShardContext, ShardsConfig, block_on, cpu_count, run_shards};

@@ -40,6 +40,22 @@ enum StreamKind {
     Real(real::net::Stream),
 }
 
+/// Ends a connection from outside the tasks that use it. Keeps the socket open until dropped.
+pub struct Closer(CloserKind);
+
+enum CloserKind {
+    Real(real::net::Closer),
+}
+
+impl Closer {
+    /// Ends one or both directions at once; the tasks that read or write notice by themselves.
+    pub fn shutdown(&self, how: Shutdown) {
+        match &self.0 {
+            CloserKind::Real(closer) => closer.shutdown(how),
+        }
+    }
+}
+
 /// The reading half of a connection.
 pub struct Receiver(ReceiverKind);
 
@@ -110,6 +126,13 @@ impl Stream {
                 let (receiver, sender) = stream.split();
                 (Receiver(ReceiverKind::Real(receiver)), Sender(SenderKind::Real(sender)))
             }
+        }
+    }
+
+    /// A handle that can end the connection from elsewhere.
+    pub fn closer(&self) -> Closer {
+        match &self.0 {
+            StreamKind::Real(stream) => Closer(CloserKind::Real(stream.closer())),
         }
     }
 

@@ -27,6 +27,11 @@ pub(crate) enum Kind {
 pub struct ShardId(pub u16);
 
 impl ShardId {
+    /// The first `count` shards, in order.
+    pub fn all(count: usize) -> impl Iterator<Item = Self> {
+        (0..u16::try_from(count).unwrap_or(u16::MAX)).map(Self)
+    }
+
     /// As an index into per-shard lists.
     pub fn index(self) -> usize {
         usize::from(self.0)

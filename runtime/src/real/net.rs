@@ -151,6 +151,13 @@ impl Drop for Socket {
 pub(crate) struct Stream(Rc<Socket>);
 pub(crate) struct Receiver(Rc<Socket>);
 pub(crate) struct Sender(Rc<Socket>);
+pub(crate) struct Closer(Rc<Socket>);
+
+impl Closer {
+    pub(crate) fn shutdown(&self, how: Shutdown) {
+        shutdown(self.0.descriptor, how);
+    }
+}
 
 impl Stream {
     fn new(stream: TcpStream, keepalive: Option<Duration>) -> io::Result<Self> {
@@ -172,6 +179,9 @@ impl Stream {
 
     pub(crate) fn split(self) -> (Receiver, Sender) {
         (Receiver(self.0.clone()), Sender(self.0))
+    }
+    pub(crate) fn closer(&self) -> Closer {
+        Closer(self.0.clone())
     }
     pub(crate) fn peer_addr(&self) -> SocketAddr {
         self.0.peer
