@@ -4,6 +4,8 @@
 //! 11 nearest replica (KIP-392); 12 flexible, diverging epochs; 13 topic ids (KIP-516); 15 replica state (KIP-903);
 //! 16 node endpoints (KIP-951); 17 directory ids (KIP-853); 18 high watermark in the request (KIP-1166).
 
+pub mod head;
+
 use crate::error_code::ErrorCode;
 use crate::ids::TopicId;
 

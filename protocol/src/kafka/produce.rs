@@ -4,6 +4,8 @@
 //! 3 transactional id, batches of magic 2; 5 log start offset; 7 zstd; 8 record errors (KIP-467); 9 flexible;
 //! 10 current leader (KIP-951); 12 implicit transaction partitions (KIP-890); 13 topic ids (KIP-516).
 
+pub mod walk;
+
 use crate::error_code::ErrorCode;
 use crate::ids::TopicId;
 
