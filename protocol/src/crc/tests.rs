@@ -1,5 +1,7 @@
 //! The checksum against its published vectors.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -19,5 +21,16 @@ fn published_vectors() {
         assert_eq!(crc32c(bytes), expected, "{name}");
         let (head, tail) = bytes.split_at(bytes.len() / 3);
         assert_eq!(crc32c_append(crc32c(head), tail), expected, "{name} in two parts");
+    }
+}
+
+proptest! {
+    #[test]
+    fn agrees_with_another_implementation(
+        bytes in proptest::collection::vec(any::<u8>(), 0..5_000), cut: prop::sample::Index,
+    ) {
+        prop_assert_eq!(crc32c(&bytes), ::crc32c::crc32c(&bytes));
+        let (head, tail) = bytes.split_at(cut.index(bytes.len() + 1));
+        prop_assert_eq!(crc32c_append(crc32c(head), tail), ::crc32c::crc32c(&bytes));
     }
 }

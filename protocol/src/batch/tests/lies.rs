@@ -268,3 +268,76 @@ fn the_smallest_record_is_no_lie() {
     let record = batch.records().next().unwrap().unwrap();
     assert_eq!((record.key, record.value, record.headers.len()), (None, None, 0));
 }
+
+/// What a walk must find, by the slower way through the records.
+fn walk_by_records(batch: &CheckedBatch<'_>) -> Option<Walk> {
+    let records: Vec<_> = batch.records().collect::<Result<_, _>>().ok()?;
+    let in_order = records.iter().zip(0_i64..).all(|(record, place)| record.offset == place);
+    let stamps = || records.iter().map(|it| it.timestamp);
+    let max_timestamp = stamps().max()?;
+    let place = |at: Option<usize>| at.map(|it| u32::try_from(it).unwrap());
+    in_order.then_some(Walk {
+        max_timestamp,
+        max_timestamp_delta: place(stamps().position(|it| it == max_timestamp))?,
+        min_timestamp: stamps().filter(|it| *it != NO_TIMESTAMP).min().unwrap_or(NO_TIMESTAMP),
+        first_null_key: place(records.iter().position(|it| it.key.is_none())),
+    })
+}
+
+#[test]
+fn no_change_of_any_byte_gets_past_the_quick_reader() {
+    // Lengths of one, two and three bytes, with and without keys, deltas of one to three bytes;
+    // the last record keeps the others away from the end, where the careful reader takes over.
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.append(Some(b"key"), Some(b"v"), &[], NOW).unwrap();
+    builder.append(None, Some(&[1; 100]), &[], NOW + 100).unwrap();
+    builder.append(Some(&[2; 63]), Some(b""), &[], NOW + 10_000).unwrap();
+    builder.append(Some(b""), Some(&[3; 8_200]), &[], NOW - 1).unwrap();
+    builder.append(None, None, &[], NOW).unwrap();
+    builder.append(None, Some(&[4; 40]), &[], NOW).unwrap();
+    let good = bytes_of(&builder);
+    let long_value = good.windows(100).rposition(|it| it == [3; 100]).unwrap();
+    for at in HEADER_BYTES..good.len() {
+        // Inside the long value every byte is like its neighbour.
+        if (long_value - 8_000..long_value).contains(&at) {
+            continue;
+        }
+        let mut bytes = good.clone();
+        for to in 0..=255 {
+            bytes[at] = to;
+            seal(&mut bytes);
+            let batch = RawBatch(&bytes).check_produced().unwrap();
+            assert_eq!(batch.walk().ok(), walk_by_records(&batch), "{at} {to}");
+        }
+    }
+}
+
+#[test]
+fn a_walk_follows_offset_deltas_of_every_length() {
+    let mut builder = BatchBuilder::new(Compression::None);
+    for place in 0..20_000 {
+        builder.append(None, Some(b"value"), &[], NOW + place / 3).unwrap();
+    }
+    let good = bytes_of(&builder);
+    let batch = RawBatch(&good).check_produced().unwrap();
+    assert_eq!(batch.walk().ok(), walk_by_records(&batch));
+    assert_eq!(batch.walk().unwrap().max_timestamp_delta, 19_998);
+
+    // One record away at every place where the delta's length changes, and a false one instead.
+    for place in [0, 63, 64, 127, 128, 8_191, 8_192, 19_990] {
+        let mut builder = BatchBuilder::new(Compression::None);
+        for _ in 0..place {
+            builder.append(None, Some(b"value"), &[], NOW).unwrap();
+        }
+        let lie_at = builder.uncompressed_bytes();
+        for _ in place..20_000 {
+            builder.append(None, Some(b"value"), &[], NOW).unwrap();
+        }
+        let mut bytes = bytes_of(&builder);
+        // Length, attributes, timestamp delta, then the lowest byte of the offset delta.
+        bytes[lie_at + 3] ^= 2;
+        seal(&mut bytes);
+        let error = RecordError { index: place, fault: RecordFault::OffsetDelta };
+        assert_eq!(RawBatch(&bytes).check_produced().unwrap().walk(), Err(error));
+    }
+}
