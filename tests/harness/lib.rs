@@ -1,1 +1,9 @@
-//! What tests of whole brokers share.
+//! What tests of whole brokers share: processes, ports, records, histories and their checker.
+
+pub mod broker;
+pub mod checker;
+pub mod history;
+pub mod place;
+pub mod records;
+pub mod reference;
+pub mod seeded;
