@@ -5,6 +5,8 @@
 //! [`version`](Image::version) are equal. [`control`] turns a wish ("create this topic") into records or a refusal
 //! and touches nothing, so the same code decides over a local log and over a quorum.
 
+pub mod config;
+pub mod control;
 pub mod image;
 pub mod record;
 pub mod topic_name;

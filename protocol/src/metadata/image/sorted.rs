@@ -10,11 +10,14 @@ use std::rc::Rc;
 /// A chunk that has grown past this is cut in two.
 const CHUNK_ENTRIES_MAX: usize = 128;
 
+/// Entries that clones share until one of them writes.
+type Chunk<K, V> = Rc<Vec<(K, V)>>;
+
 /// Keys in ascending order, each with its value.
 #[derive(Debug, Clone)]
 pub(crate) struct SortedMap<K, V> {
     /// No chunk is empty, and every key of one is below every key of the next.
-    chunks: Rc<Vec<Rc<Vec<(K, V)>>>>,
+    chunks: Rc<Vec<Chunk<K, V>>>,
     len: usize,
 }
 

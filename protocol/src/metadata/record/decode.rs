@@ -115,7 +115,7 @@ impl<'a> Fields<'a> {
     fn text(&mut self, field: &'static str) -> Result<String, DecodeError> {
         let length = self.count(1, field)?;
         let text = std::str::from_utf8(self.bytes(length, field)?);
-        text.map(str::to_owned).map_err(|_| DecodeError::Invalid(field))
+        text.map(str::to_owned).map_err(|_not_utf8| DecodeError::Invalid(field))
     }
 
     fn topic(&mut self) -> Result<TopicId, DecodeError> {

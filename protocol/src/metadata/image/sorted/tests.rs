@@ -50,9 +50,11 @@ fn run(steps: &[Step], map: &mut SortedMap<u16, u32>, model: &mut BTreeMap<u16, 
     for step in steps {
         match *step {
             Step::Insert(key, value) => {
-                assert_eq!(map.insert(key, value), model.insert(key, value))
+                assert_eq!(map.insert(key, value), model.insert(key, value));
             }
-            Step::Remove(key) => assert_eq!(map.remove(&key), model.remove(&key)),
+            Step::Remove(key) => {
+                assert_eq!(map.remove(&key), model.remove(&key));
+            }
             Step::Change(key, value) => {
                 let (ours, theirs) = (map.get_mut(&key), model.get_mut(&key));
                 assert_eq!(ours.is_some(), theirs.is_some());
