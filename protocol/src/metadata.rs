@@ -8,6 +8,7 @@
 pub mod config;
 pub mod control;
 pub mod image;
+pub mod log;
 pub mod record;
 pub mod topic_name;
 
