@@ -1,0 +1,66 @@
+//! The command line: what the user may say, and the help texts that explain it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::consume::ConsumeArgs;
+use crate::log::LogCommand;
+use crate::produce::ProduceArgs;
+use crate::topic::TopicCommand;
+
+/// A Kafka-compatible streaming broker with your records on disk before it says so.
+#[derive(Debug, Parser)]
+#[command(name = "corelog", version, propagate_version = true, max_term_width = 100)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = "\
+Examples:
+  corelog topic create orders --partitions 8
+  echo 'hello' | corelog produce orders
+  corelog consume orders --exit
+
+Every setting can also stand in a TOML file: corelog --config corelog.toml ...")]
+pub(crate) struct Cli {
+    /// Read settings from this TOML file; flags win over it, unknown keys are errors.
+    #[arg(long, global = true, value_name = "FILE", env = "CORELOG_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Every subcommand.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create, list, describe, change and delete topics.
+    #[command(subcommand, arg_required_else_help = true)]
+    Topic(TopicCommand),
+    /// Write records from standard input to a topic.
+    Produce(ProduceArgs),
+    /// Read records of a topic to standard output.
+    Consume(ConsumeArgs),
+    /// Look into a data directory while no broker uses it.
+    #[command(subcommand, arg_required_else_help = true)]
+    Log(LogCommand),
+}
+
+/// How to reach the cluster; part of every command that talks to one.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ClusterArgs {
+    /// Brokers to ask first, separated by commas [default: 127.0.0.1:9092, or :9192 with --protocol native].
+    #[arg(long, short = 'b', value_name = "HOST:PORT,...", env = "CORELOG_BOOTSTRAP")]
+    pub(crate) bootstrap: Option<String>,
+    /// Which protocol to speak [default: kafka].
+    #[arg(long, value_enum, value_name = "PROTOCOL")]
+    pub(crate) protocol: Option<Protocol>,
+}
+
+/// The two protocols a broker serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Protocol {
+    /// Kafka's own, as every Kafka client speaks it.
+    Kafka,
+    /// Corelog's native frames.
+    Native,
+}

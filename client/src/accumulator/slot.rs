@@ -1,0 +1,418 @@
+//! One partition's batches: open, waiting and in flight, always in the order in which records were accepted.
+
+use std::collections::VecDeque;
+
+use super::answer::{Retry, Standing, Verdict, verdict};
+use super::{Action, Answer, BatchId, Delivered, Identity, Nanos, Placed, Shared, SlotId};
+use crate::draft::{Built, Draft};
+use crate::error::SendError;
+use crate::record::Record;
+
+/// When a slot is looked at, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    pub(super) now: Nanos,
+    pub(super) closing: bool,
+}
+
+/// See the file's first line.
+///
+/// Unless `recovering` is set, the batches in flight are exactly the first of the queue.
+#[derive(Debug)]
+pub(super) struct Slot<C> {
+    pub(super) id: SlotId,
+    /// Whether it stands in the accumulator's list of slots to look at.
+    pub(super) is_ready: bool,
+    /// Its entry among the accumulator's timers.
+    pub(super) wake: Option<Nanos>,
+    open: Option<Open<C>>,
+    queue: VecDeque<Batch<C>>,
+    in_flight: usize,
+    /// Something failed: send nothing until everything is back and its time has come.
+    recovering: Option<Recovery>,
+    /// Failures in a row.
+    attempts: u32,
+    /// Who the numbered batches are from.
+    identity: Option<Identity>,
+    next_sequence: i32,
+    /// A numbered batch was given up.
+    hole: bool,
+    flush: bool,
+}
+
+/// A pause in sending. Batches that fail together are one failure and share one pause.
+#[derive(Debug, Clone, Copy)]
+struct Recovery {
+    not_before: Nanos,
+    has_paused: bool,
+}
+
+/// The batch that takes records.
+#[derive(Debug)]
+struct Open<C> {
+    draft: Draft,
+    id: BatchId,
+    completion: C,
+    since: Nanos,
+    charged_bytes: usize,
+}
+
+/// A batch that takes no more records.
+#[derive(Debug)]
+struct Batch<C> {
+    id: BatchId,
+    /// The id it was accepted under; another one only after a split.
+    origin: BatchId,
+    built: Built,
+    completion: C,
+    /// Its first record's place among those of the completion; more than 0 only after a split.
+    first: u32,
+    since: Nanos,
+    charged_bytes: usize,
+    in_flight: bool,
+    sequence: Option<i32>,
+    /// It was sent, and no answer said that it was not written.
+    is_uncertain: bool,
+    last_error: Option<(protocol::error_code::ErrorCode, Option<String>)>,
+}
+
+impl<C: Clone + Default> Slot<C> {
+    pub(super) fn new(id: SlotId) -> Self {
+        Self {
+            id,
+            is_ready: false,
+            wake: None,
+            open: None,
+            queue: VecDeque::new(),
+            in_flight: 0,
+            recovering: None,
+            attempts: 0,
+            identity: None,
+            next_sequence: 0,
+            hole: false,
+            flush: false,
+        }
+    }
+
+    /// Takes a record in; says whether the slot must be looked at.
+    pub(super) fn append(
+        &mut self,
+        now: Nanos,
+        record: &Record<'_>,
+        record_bytes: usize,
+        timestamp_ms: i64,
+        shared: &mut Shared,
+    ) -> (Placed<C>, bool) {
+        let limits = &shared.policy.draft;
+        let is_full =
+            self.open.as_ref().is_some_and(|open| !open.draft.has_room(record_bytes, limits));
+        if is_full {
+            self.close_open(shared);
+        }
+        let opened = self.open.is_none();
+        let open = self.open.get_or_insert_with(|| {
+            let id = shared.new_batch();
+            shared.begin(id);
+            let draft = Draft::new(&shared.policy.draft);
+            Open { draft, id, completion: C::default(), since: now, charged_bytes: 0 }
+        });
+        let index = open.draft.count();
+        open.draft.push(record, timestamp_ms);
+        shared.used_bytes += record_bytes;
+        open.charged_bytes += record_bytes;
+        let placed = Placed { completion: open.completion.clone(), index };
+        (placed, is_full || opened)
+    }
+
+    /// Does what can be done now; answers when to look again although nothing happens before.
+    pub(super) fn drain(
+        &mut self,
+        turn: Turn,
+        shared: &mut Shared,
+        actions: &mut Vec<Action<C>>,
+    ) -> Option<Nanos> {
+        self.expire(turn.now, shared, actions);
+        if self.hole && self.in_flight == 0 {
+            self.fill_hole(shared, actions);
+        }
+        if let Some(Recovery { not_before, .. }) = self.recovering {
+            if self.in_flight > 0 {
+                return self.next_expiry(shared);
+            }
+            if turn.now < not_before {
+                return earliest(Some(not_before), self.next_expiry(shared));
+            }
+            self.recovering = None;
+        }
+        let mut linger_ends = None;
+        while self.in_flight < shared.policy.in_flight_max {
+            if self.in_flight == self.queue.len() {
+                linger_ends = self.close_if_due(turn, shared);
+            }
+            if self.in_flight == self.queue.len() || !self.send_next(shared, actions) {
+                break;
+            }
+        }
+        earliest(linger_ends, self.next_expiry(shared))
+    }
+
+    /// Marks the open batch as due; says whether there is one.
+    pub(super) fn flush(&mut self) -> bool {
+        self.flush = self.open.is_some();
+        self.flush
+    }
+
+    /// Takes in what became of a batch in flight.
+    pub(super) fn answered(
+        &mut self,
+        now: Nanos,
+        batch: BatchId,
+        answer: Answer,
+        shared: &mut Shared,
+        actions: &mut Vec<Action<C>>,
+    ) {
+        let Some(place) = self.queue.iter().position(|held| held.id == batch && held.in_flight)
+        else {
+            return; // Given up meanwhile.
+        };
+        self.in_flight -= 1;
+        let standing = match (self.hole, place) {
+            (true, _) => Standing::BehindHole,
+            (false, 0) => Standing::First,
+            (false, _) => Standing::Later,
+        };
+        let held = &mut self.queue[place];
+        held.in_flight = false;
+        let verdict = verdict(&answer, standing, held.built.count() > 1);
+        if let Answer::Refused(code, message) = answer {
+            held.last_error = Some((code, message));
+        }
+        match verdict {
+            Verdict::Deliver(delivered) => {
+                self.attempts = 0;
+                self.finish(place, Ok(delivered), shared, actions);
+            }
+            Verdict::Retry(retry) => self.retry(now, place, retry, shared, actions),
+            Verdict::Renumber => {
+                self.hole = true;
+                self.retry(now, place, Retry::PAUSED, shared, actions);
+            }
+            Verdict::Split => self.split(now, place, shared),
+            Verdict::GiveUp(code) => {
+                let message = self.queue[place].last_error.take().and_then(|(_, message)| message);
+                self.give_up(now, place, SendError::Refused { code, message }, shared, actions);
+            }
+        }
+    }
+
+    /// Reports `reason` for everything held.
+    pub(super) fn fail_all(
+        &mut self,
+        reason: &SendError,
+        shared: &mut Shared,
+        actions: &mut Vec<Action<C>>,
+    ) {
+        self.close_open(shared);
+        while !self.queue.is_empty() {
+            let uncertain = self.queue[0].in_flight || self.queue[0].is_uncertain;
+            let outcome = if uncertain { SendError::Uncertain } else { reason.clone() };
+            self.finish(0, Err(outcome), shared, actions);
+        }
+        self.in_flight = 0;
+    }
+
+    fn close_if_due(&mut self, turn: Turn, shared: &mut Shared) -> Option<Nanos> {
+        let open = self.open.as_ref()?;
+        let due = open.since.saturating_add(shared.policy.linger);
+        if self.flush || turn.closing || turn.now >= due {
+            self.close_open(shared);
+            return None;
+        }
+        Some(due)
+    }
+
+    fn close_open(&mut self, shared: &mut Shared) {
+        let Some(open) = self.open.take() else { return };
+        self.flush = false;
+        let built = open.draft.close();
+        // Compression may have made it smaller; headers may have made it larger.
+        let charged_bytes = built.len();
+        shared.used_bytes = shared.used_bytes - open.charged_bytes + charged_bytes;
+        self.queue.push_back(Batch {
+            id: open.id,
+            origin: open.id,
+            built,
+            completion: open.completion,
+            first: 0,
+            since: open.since,
+            charged_bytes,
+            in_flight: false,
+            sequence: None,
+            is_uncertain: false,
+            last_error: None,
+        });
+    }
+
+    /// Sends the first waiting batch; `false` when it has to wait for a producer id.
+    fn send_next(&mut self, shared: &Shared, actions: &mut Vec<Action<C>>) -> bool {
+        let batch = &mut self.queue[self.in_flight];
+        debug_assert!(!batch.in_flight, "the batches in flight are the first of the queue");
+        if shared.policy.idempotent && batch.sequence.is_none() {
+            let Some(identity) = self.identity.or(shared.identity) else { return false };
+            self.identity = Some(identity);
+            batch.built.stamp(identity, self.next_sequence);
+            batch.sequence = Some(self.next_sequence);
+            self.next_sequence = sequence_after(self.next_sequence, batch.built.count());
+        }
+        batch.in_flight = true;
+        self.in_flight += 1;
+        actions.push(Action::Send { slot: self.id, batch: batch.id, bytes: batch.built.bytes() });
+        true
+    }
+
+    fn retry(
+        &mut self,
+        now: Nanos,
+        place: usize,
+        retry: Retry,
+        shared: &mut Shared,
+        actions: &mut Vec<Action<C>>,
+    ) {
+        self.queue[place].is_uncertain |= retry.is_uncertain;
+        if retry.must_refresh {
+            actions.push(Action::Refresh { slot: self.id });
+        }
+        let recovery = self.recover(now);
+        if !retry.at_once && !recovery.has_paused {
+            self.attempts = self.attempts.saturating_add(1);
+            let not_before = now.saturating_add(shared.backoff(self.attempts));
+            self.recovering = Some(Recovery { not_before, has_paused: true });
+        }
+    }
+
+    /// Stops sending until everything is back.
+    fn recover(&mut self, now: Nanos) -> Recovery {
+        *self.recovering.get_or_insert(Recovery { not_before: now, has_paused: false })
+    }
+
+    fn split(&mut self, now: Nanos, place: usize, shared: &mut Shared) {
+        let batch = self.queue.remove(place).expect("the place was just found");
+        shared.used_bytes -= batch.charged_bytes;
+        let mut first = batch.first;
+        let mut sequence = batch.sequence;
+        for (nth, mut built) in batch.built.split(&shared.policy.draft).into_iter().enumerate() {
+            if let (Some(sequence), Some(identity)) = (sequence, self.identity) {
+                built.stamp(identity, sequence);
+            }
+            let count = built.count();
+            let charged_bytes = built.len();
+            shared.used_bytes += charged_bytes;
+            shared.begin(batch.origin);
+            let half = Batch {
+                id: shared.new_batch(),
+                built,
+                completion: batch.completion.clone(),
+                first,
+                sequence,
+                charged_bytes,
+                in_flight: false,
+                last_error: batch.last_error.clone(),
+                ..batch
+            };
+            self.queue.insert(place + nth, half);
+            first += count;
+            sequence = sequence.map(|base| sequence_after(base, count));
+        }
+        shared.end(batch.origin);
+        self.recover(now);
+    }
+
+    fn give_up(
+        &mut self,
+        now: Nanos,
+        place: usize,
+        reason: SendError,
+        shared: &mut Shared,
+        actions: &mut Vec<Action<C>>,
+    ) {
+        if self.queue[place].sequence.is_some() {
+            self.hole = true;
+            self.recover(now);
+        }
+        self.finish(place, Err(reason), shared, actions);
+    }
+
+    /// Gives up what has waited for too long. A batch in flight waits for its answer: the connection bounds that.
+    fn expire(&mut self, now: Nanos, shared: &mut Shared, actions: &mut Vec<Action<C>>) {
+        let timeout = shared.policy.delivery_timeout;
+        if self.open.as_ref().is_some_and(|open| now >= open.since.saturating_add(timeout)) {
+            self.close_open(shared);
+        }
+        let mut place = 0;
+        while let Some(batch) = self.queue.get_mut(place) {
+            if batch.in_flight {
+                place += 1;
+                continue;
+            }
+            if now < batch.since.saturating_add(timeout) {
+                break;
+            }
+            let reason = match batch.last_error.take() {
+                _ if batch.is_uncertain => SendError::Uncertain,
+                Some((code, message)) => SendError::Expired { last: Some(code), message },
+                None => SendError::Expired { last: None, message: None },
+            };
+            self.give_up(now, place, reason, shared, actions);
+        }
+    }
+
+    fn next_expiry(&self, shared: &Shared) -> Option<Nanos> {
+        let waiting = self.queue.iter().find(|batch| !batch.in_flight).map(|batch| batch.since);
+        let since = waiting.or(self.open.as_ref().map(|open| open.since))?;
+        Some(since.saturating_add(shared.policy.delivery_timeout))
+    }
+
+    /// Nothing is in flight and a number is missing: start a new row of numbers.
+    fn fill_hole(&mut self, shared: &mut Shared, actions: &mut Vec<Action<C>>) {
+        self.hole = false;
+        let mut place = 0;
+        while let Some(batch) = self.queue.get_mut(place) {
+            if batch.sequence.take().is_some() && batch.is_uncertain {
+                self.finish(place, Err(SendError::Uncertain), shared, actions);
+            } else {
+                place += 1;
+            }
+        }
+        if let Some(used) = self.identity.take() {
+            shared.abandon(used);
+        }
+        self.next_sequence = 0;
+    }
+
+    fn finish(
+        &mut self,
+        place: usize,
+        outcome: Result<Delivered, SendError>,
+        shared: &mut Shared,
+        actions: &mut Vec<Action<C>>,
+    ) {
+        let batch = self.queue.remove(place).expect("the caller found it there");
+        shared.used_bytes -= batch.charged_bytes;
+        shared.end(batch.origin);
+        let (first, count) = (batch.first, batch.built.count());
+        actions.push(Action::Done { completion: batch.completion, first, count, outcome });
+    }
+}
+
+/// Sequence numbers wrap from `i32::MAX` to 0, as in Kafka.
+pub(super) fn sequence_after(sequence: i32, count: u32) -> i32 {
+    let next = (i64::from(sequence) + i64::from(count)) & i64::from(i32::MAX);
+    i32::try_from(next).expect("masked to 31 bits")
+}
+
+fn earliest(a: Option<Nanos>, b: Option<Nanos>) -> Option<Nanos> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
