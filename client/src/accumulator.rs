@@ -254,6 +254,11 @@ impl<C: Clone + Default> Accumulator<C> {
         }
     }
 
+    /// Whether `poll` has something to do now.
+    pub(crate) fn wants_a_look(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// When `poll` has something to do although nothing happens before; the past when it is to be called at once.
     pub(crate) fn wake_at(&self) -> Option<Nanos> {
         if self.ready.is_empty() { self.timers.first().map(|&(at, _)| at) } else { Some(0) }

@@ -261,7 +261,7 @@ impl Shared {
         // Kafka answers in order, so it is the first; a native peer may answer out of order.
         let place = lines.waiting.iter().position(|waiting| waiting.correlation == correlation);
         match place {
-            Some(place) if place == 0 || self.framing == Framing::Native => {
+            Some(place) if place == 0 || self.framing.is_unordered() => {
                 let waiting = lines.waiting.remove(place).expect("the place was just found");
                 drop(lines);
                 // The caller may have lost patience; then the answer is of no use.

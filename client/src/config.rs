@@ -210,8 +210,6 @@ pub struct ConsumerConfig {
     pub buffered_bytes_max: usize,
     /// What to do when an offset is not there (any more).
     pub out_of_range: OutOfRange,
-    /// Checks each batch's CRC-32C.
-    pub check_crc: bool,
 }
 
 impl Default for ConsumerConfig {
@@ -223,7 +221,6 @@ impl Default for ConsumerConfig {
             partition_bytes_max: 1 << 20,
             buffered_bytes_max: 64 << 20,
             out_of_range: OutOfRange::Earliest,
-            check_crc: true,
         }
     }
 }

@@ -206,6 +206,20 @@ impl<T> Positions<T> {
         }
     }
 
+    /// The sought place does not exist; go to `seek` instead.
+    pub(crate) fn redirect(&mut self, id: PartId, generation: Generation, seek: Seek) {
+        if let Some(part) = self.current(id, generation) {
+            part.at = At::Unknown(seek);
+        }
+    }
+
+    /// What was fetched cannot be used: nothing more is asked until the next seek.
+    pub(crate) fn halt(&mut self, id: PartId, generation: Generation) {
+        if let Some(part) = self.current(id, generation) {
+            part.at = At::Stuck;
+        }
+    }
+
     /// What a fetch brought.
     pub(crate) fn fetched(&mut self, id: PartId, generation: Generation, arrival: Arrival<T>) {
         let Some(part) = self.current(id, generation) else { return };

@@ -1,0 +1,496 @@
+//! Reads records of the partitions that it is told to, from where it is told to, ahead of being asked for them.
+
+mod fetched;
+pub(crate) mod position;
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use protocol::error_code::ErrorCode;
+use runtime::sync::Notify;
+use runtime::{Nanos, TaskClass, World};
+
+pub use self::fetched::{Fetched, RecordView};
+use self::position::{Arrival, Generation, Need, OutOfRange, PartId, Positions, Seek, Setback};
+use crate::call::{
+    EARLIEST, FetchLimits, FetchPart, FetchedPart, LATEST, OffsetFound, OffsetPart,
+};
+use crate::cluster::{Cluster, Missing};
+use crate::config::ConsumerConfig;
+use crate::error::{ClientError, ConsumeError};
+use crate::view::TopicView;
+
+/// Reads partitions that are assigned to it by hand. Not for groups: those share partitions out by themselves.
+///
+/// It fetches ahead in the background, as far as its configuration lets it; [`Consumer::poll`] hands out what has
+/// arrived. Dropping it ends the fetching.
+///
+/// ```no_run
+/// # async fn example(world: runtime::World) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use client::{Cluster, ClusterConfig, Consumer, ConsumerConfig, Seek};
+///
+/// let cluster = Cluster::connect(&world, ClusterConfig::kafka("127.0.0.1:9092")).await?;
+/// let consumer = Consumer::new(&cluster, ConsumerConfig::default());
+/// consumer.assign("orders", 0, Seek::Earliest).await?;
+/// while let Some(fetched) = consumer.poll(Duration::from_secs(1)).await? {
+///     for record in fetched.records() {
+///         println!("{} {:?}", record.offset, record.value);
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+pub struct Consumer {
+    shared: Rc<Shared>,
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.shared.is_closed.set(true);
+        self.shared.wake.notify_one();
+    }
+}
+
+struct Shared {
+    cluster: Cluster,
+    config: ConsumerConfig,
+    parts: RefCell<Vec<Part>>,
+    positions: RefCell<Positions<Fetched>>,
+    /// Brokers that have a question of ours.
+    busy: RefCell<BTreeSet<i32>>,
+    refreshing: RefCell<BTreeSet<Rc<str>>>,
+    errors: RefCell<VecDeque<ConsumeError>>,
+    /// Something may be asked.
+    wake: Notify,
+    /// Something may be handed out.
+    arrived: Notify,
+    is_closed: Cell<bool>,
+}
+
+#[derive(Clone)]
+struct Part {
+    topic: Rc<str>,
+    partition: i32,
+    /// How much to ask for: grows when a single batch turns out larger.
+    bytes_max: i32,
+}
+
+/// A question to one broker.
+#[derive(Default)]
+struct Question {
+    lookups: Vec<(PartId, Generation, OffsetPart)>,
+    fetches: Vec<(PartId, Generation, FetchPart)>,
+}
+
+/// Errors that wait to be told, at most: a program that does not poll shall not gather them.
+const ERRORS_MAX: usize = 16;
+
+impl Consumer {
+    /// A consumer for the topics of `cluster`, with nothing assigned.
+    pub fn new(cluster: &Cluster, config: ConsumerConfig) -> Self {
+        let retry_pause = (Nanos::ZERO + cluster.config().retry_pause).get();
+        let positions = Positions::new(
+            config.buffered_bytes_max,
+            config.partition_bytes_max,
+            retry_pause,
+            config.out_of_range,
+        );
+        let shared = Rc::new(Shared {
+            cluster: cluster.clone(),
+            config,
+            parts: RefCell::default(),
+            positions: RefCell::new(positions),
+            busy: RefCell::default(),
+            refreshing: RefCell::default(),
+            errors: RefCell::default(),
+            wake: Notify::new(),
+            arrived: Notify::new(),
+            is_closed: Cell::new(false),
+        });
+        cluster.world().spawn(TaskClass::Serve, Rc::clone(&shared).run());
+        Self { shared }
+    }
+
+    /// Adds a partition, to be read from `seek` on. Assigning it again moves it there.
+    ///
+    /// # Errors
+    /// [`ConsumeError::Cluster`] if there is no such topic or partition.
+    pub async fn assign(&self, topic: &str, partition: i32, seek: Seek) -> Result<(), ConsumeError> {
+        let view = self.shared.cluster.topic(topic).await?;
+        if view.partition(partition).is_none() {
+            let topic = topic.to_owned();
+            return Err(ClientError::NoSuchPartition { topic, partition }.into());
+        }
+        if let Some(id) = self.shared.find(topic, partition) {
+            self.shared.positions.borrow_mut().seek(id, seek);
+        } else {
+            let topic = Rc::clone(&view.topic.name);
+            let bytes_max = wire_bytes(self.shared.config.partition_bytes_max);
+            self.shared.parts.borrow_mut().push(Part { topic, partition, bytes_max });
+            self.shared.positions.borrow_mut().assign(seek);
+        }
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// Adds every partition of a topic; answers how many there are.
+    ///
+    /// # Errors
+    /// [`ConsumeError::Cluster`] if there is no such topic.
+    pub async fn assign_topic(&self, topic: &str, seek: Seek) -> Result<usize, ConsumeError> {
+        let view = self.shared.cluster.topic(topic).await?;
+        for partition in &view.partitions {
+            self.assign(topic, partition.index, seek).await?;
+        }
+        Ok(view.partitions.len())
+    }
+
+    /// Goes on reading an assigned partition elsewhere; what was fetched of it and not handed out is forgotten.
+    ///
+    /// # Errors
+    /// [`ConsumeError::Unassigned`] if the partition is not assigned.
+    pub fn seek(&self, topic: &str, partition: i32, seek: Seek) -> Result<(), ConsumeError> {
+        let id = self.shared.find(topic, partition).ok_or(ConsumeError::Unassigned)?;
+        self.shared.positions.borrow_mut().seek(id, seek);
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// Stops handing out and fetching a partition until it is resumed.
+    ///
+    /// # Errors
+    /// [`ConsumeError::Unassigned`] if the partition is not assigned.
+    pub fn pause(&self, topic: &str, partition: i32) -> Result<(), ConsumeError> {
+        let id = self.shared.find(topic, partition).ok_or(ConsumeError::Unassigned)?;
+        self.shared.positions.borrow_mut().set_paused(id, true);
+        Ok(())
+    }
+
+    /// Goes on with a paused partition.
+    ///
+    /// # Errors
+    /// [`ConsumeError::Unassigned`] if the partition is not assigned.
+    pub fn resume(&self, topic: &str, partition: i32) -> Result<(), ConsumeError> {
+        let id = self.shared.find(topic, partition).ok_or(ConsumeError::Unassigned)?;
+        self.shared.positions.borrow_mut().set_paused(id, false);
+        self.shared.wake.notify_one();
+        self.shared.arrived.notify_all();
+        Ok(())
+    }
+
+    /// The next records of one of the partitions, waiting at most `timeout` for some; `None` if none came. Partitions
+    /// take turns.
+    ///
+    /// # Errors
+    /// [`ConsumeError::Damaged`] and [`ConsumeError::OutOfRange`] for one partition: the others can be read on.
+    /// [`ConsumeError::Cluster`] when the cluster refuses; trouble that passes is waited out. `Unassigned` without an
+    /// assignment.
+    pub async fn poll(&self, timeout: Duration) -> Result<Option<Fetched>, ConsumeError> {
+        let shared = &self.shared;
+        if shared.parts.borrow().is_empty() {
+            return Err(ConsumeError::Unassigned);
+        }
+        let deadline = shared.world().now() + timeout;
+        loop {
+            let arrived = shared.arrived.notified();
+            if let Some(error) = shared.errors.borrow_mut().pop_front() {
+                return Err(error);
+            }
+            let taken = shared.positions.borrow_mut().take();
+            if let Some((_, fetched)) = taken {
+                // There is room now.
+                shared.wake.notify_one();
+                return Ok(Some(fetched));
+            }
+            let left = deadline.since(shared.world().now());
+            if left.is_zero() || shared.world().timeout(left, arrived).await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The offset of the next record that `poll` will show; `None` while it is being looked up, or if the partition
+    /// is not assigned.
+    pub fn position(&self, topic: &str, partition: i32) -> Option<i64> {
+        let id = self.shared.find(topic, partition)?;
+        self.shared.positions.borrow().consumed(id)
+    }
+
+    /// How far the partition could be read when it was last fetched: the offset after its last readable record.
+    pub fn high_watermark(&self, topic: &str, partition: i32) -> Option<i64> {
+        let id = self.shared.find(topic, partition)?;
+        self.shared.positions.borrow().high_watermark(id)
+    }
+}
+
+impl Shared {
+    fn world(&self) -> &World {
+        self.cluster.world()
+    }
+
+    fn find(&self, topic: &str, partition: i32) -> Option<PartId> {
+        let parts = self.parts.borrow();
+        let same = |part: &Part| part.partition == partition && &*part.topic == topic;
+        parts.iter().position(same).map(PartId)
+    }
+
+    fn tell(&self, error: ConsumeError) {
+        let mut errors = self.errors.borrow_mut();
+        if errors.len() < ERRORS_MAX {
+            errors.push_back(error);
+        }
+        drop(errors);
+        self.arrived.notify_all();
+    }
+
+    /// Keeps every broker busy that has something we want.
+    async fn run(self: Rc<Self>) {
+        while !self.is_closed.get() {
+            let ask_at = self.ask();
+            let woken = self.wake.notified();
+            match ask_at {
+                Some(at) => {
+                    let pause = Nanos::new(at).since(self.world().now());
+                    // An elapsed time is as good as a wake-up.
+                    drop(self.world().timeout(pause, woken).await.is_err());
+                }
+                None => woken.await,
+            }
+        }
+    }
+
+    /// Puts a question to every leader that has none of ours; answers when to look again although nothing happens.
+    fn ask(self: &Rc<Self>) -> Option<u64> {
+        let now = self.world().now().get();
+        let mut questions: BTreeMap<i32, Question> = BTreeMap::new();
+        let mut ask_at: Option<u64> = None;
+        let count = self.positions.borrow().len();
+        let mut views: BTreeMap<Rc<str>, Option<Rc<TopicView>>> = BTreeMap::new();
+        for id in (0..count).map(PartId) {
+            let part = self.parts.borrow()[id.0].clone();
+            let view = views
+                .entry(Rc::clone(&part.topic))
+                .or_insert_with(|| self.cluster.fresh_topic(&part.topic))
+                .clone();
+            let Some(view) = view else {
+                self.refresh(&part.topic);
+                continue;
+            };
+            let Some(leader) = view.partition(part.partition).and_then(|known| known.leader) else {
+                let pause = (Nanos::ZERO + self.cluster.config().retry_pause).get();
+                self.cluster.doubt_topic(&part.topic);
+                ask_at = Some(ask_at.unwrap_or(u64::MAX).min(now + pause));
+                continue;
+            };
+            if self.busy.borrow().contains(&leader) {
+                continue;
+            }
+            let mut positions = self.positions.borrow_mut();
+            match positions.ask(id, now) {
+                Some(need) => {
+                    questions.entry(leader).or_default().add(id, need, &part, &view);
+                }
+                None => {
+                    if let Some(at) = positions.ask_at(id, now) {
+                        ask_at = Some(ask_at.unwrap_or(u64::MAX).min(at));
+                    }
+                }
+            }
+        }
+        for (leader, question) in questions {
+            self.busy.borrow_mut().insert(leader);
+            let shared = Rc::clone(self);
+            self.world().spawn(TaskClass::Serve, async move {
+                shared.put(leader, question).await;
+                shared.busy.borrow_mut().remove(&leader);
+                shared.wake.notify_one();
+            });
+        }
+        ask_at
+    }
+
+    /// Asks who leads a topic's partitions now, unless that is being asked already.
+    fn refresh(self: &Rc<Self>, topic: &Rc<str>) {
+        if !self.refreshing.borrow_mut().insert(Rc::clone(topic)) {
+            return;
+        }
+        let shared = Rc::clone(self);
+        let topic = Rc::clone(topic);
+        self.world().spawn(TaskClass::Serve, async move {
+            if let Err(error) = shared.cluster.find_topic(&topic, Missing::Fail).await {
+                if matches!(error, ClientError::NoSuchTopic(_) | ClientError::Refused { .. }) {
+                    shared.tell(error.into());
+                }
+                shared.world().sleep(shared.cluster.config().retry_pause).await;
+            }
+            shared.refreshing.borrow_mut().remove(&topic);
+            shared.wake.notify_one();
+        });
+    }
+
+    /// Puts a question to a broker and takes the answers in.
+    async fn put(&self, leader: i32, question: Question) {
+        let Question { lookups, fetches } = question;
+        let peer = match self.cluster.peer(leader).await {
+            Ok(peer) => peer,
+            Err(error) => {
+                tracing::debug!(leader, %error, "the leader cannot be reached");
+                for (id, generation) in Question { lookups, fetches }.parts() {
+                    self.fail(id, generation, ErrorCode::LeaderNotAvailable);
+                }
+                return;
+            }
+        };
+        if !lookups.is_empty() {
+            let parts: Vec<OffsetPart> = lookups.iter().map(|lookup| lookup.2.clone()).collect();
+            let found = peer.list_offsets(&parts).await;
+            self.take_offsets(&lookups, found);
+        }
+        if !fetches.is_empty() {
+            let parts: Vec<FetchPart> = fetches.iter().map(|fetch| fetch.2.clone()).collect();
+            let limits = self.limits(&fetches);
+            let fetched = peer.fetch(limits, &parts).await;
+            self.take_records(&fetches, fetched);
+        }
+    }
+
+    fn limits(&self, fetches: &[(PartId, Generation, FetchPart)]) -> FetchLimits {
+        let parts = self.parts.borrow();
+        let partition_bytes_max =
+            fetches.iter().map(|(id, ..)| parts[id.0].bytes_max).max().unwrap_or(0);
+        FetchLimits {
+            wait_ms: i32::try_from(self.config.fetch_wait_max.as_millis()).unwrap_or(i32::MAX),
+            bytes_min: wire_bytes(self.config.fetch_bytes_min),
+            bytes_max: wire_bytes(self.config.fetch_bytes_max).max(partition_bytes_max),
+            partition_bytes_max,
+        }
+    }
+
+    fn take_offsets(
+        &self,
+        lookups: &[(PartId, Generation, OffsetPart)],
+        found: Result<Vec<Option<OffsetFound>>, ClientError>,
+    ) {
+        let found = found.unwrap_or_else(|error| {
+            tracing::debug!(%error, "an offset could not be looked up");
+            vec![None; lookups.len()]
+        });
+        for ((id, generation, asked), found) in lookups.iter().zip(found) {
+            match found {
+                None => self.fail(*id, *generation, ErrorCode::NetworkException),
+                Some(found) if found.error.is_error() => self.fail(*id, *generation, found.error),
+                // No record is that young: go on with what comes next.
+                Some(found) if found.offset < 0 && asked.timestamp >= 0 => {
+                    self.positions.borrow_mut().redirect(*id, *generation, Seek::Latest);
+                }
+                Some(found) => {
+                    self.positions.borrow_mut().looked_up(*id, *generation, found.offset.max(0));
+                }
+            }
+        }
+    }
+
+    fn take_records(
+        &self,
+        fetches: &[(PartId, Generation, FetchPart)],
+        fetched: Result<Vec<Option<FetchedPart>>, ClientError>,
+    ) {
+        let fetched = fetched.unwrap_or_else(|error| {
+            tracing::debug!(%error, "a fetch failed");
+            vec![None; fetches.len()]
+        });
+        for ((id, generation, asked), fetched) in fetches.iter().zip(fetched) {
+            match fetched {
+                None => self.fail(*id, *generation, ErrorCode::NetworkException),
+                Some(part) if part.error.is_error() => self.fail(*id, *generation, part.error),
+                Some(part) => self.take_part(*id, *generation, asked, &part),
+            }
+        }
+    }
+
+    fn take_part(&self, id: PartId, generation: Generation, asked: &FetchPart, part: &FetchedPart) {
+        let name = (&asked.topic.name, asked.partition);
+        let parsed = match fetched::parse(name, &part.records, asked.offset) {
+            Ok(parsed) => parsed,
+            Err(what) => {
+                self.positions.borrow_mut().halt(id, generation);
+                self.tell(ConsumeError::Damaged {
+                    topic: asked.topic.name.to_string(),
+                    partition: asked.partition,
+                    offset: asked.offset,
+                    what,
+                });
+                return;
+            }
+        };
+        if parsed.is_cut {
+            // A broker that clips even the first batch: ask for more of it.
+            let mut parts = self.parts.borrow_mut();
+            let bytes_max = &mut parts[id.0].bytes_max;
+            *bytes_max = bytes_max.saturating_mul(2).min(i32::MAX / 2);
+        }
+        let arrival = Arrival {
+            data: parsed.fetched.map(|fetched| (fetched, parsed.bytes)),
+            next: parsed.next.unwrap_or(asked.offset).max(asked.offset),
+            high_watermark: part.high_watermark,
+        };
+        self.positions.borrow_mut().fetched(id, generation, arrival);
+        self.arrived.notify_all();
+    }
+
+    fn fail(&self, id: PartId, generation: Generation, code: ErrorCode) {
+        let now = self.world().now().get();
+        let part = self.parts.borrow()[id.0].clone();
+        let setback = if code == ErrorCode::OffsetOutOfRange {
+            Setback::OutOfRange
+        } else {
+            self.cluster.doubt_topic(&part.topic);
+            Setback::Later
+        };
+        let told = self.positions.borrow_mut().failed(id, generation, (now, setback));
+        if let Some(offset) = told {
+            let topic = part.topic.to_string();
+            self.tell(ConsumeError::OutOfRange { topic, partition: part.partition, offset });
+        } else if setback == Setback::Later && !code.retriable() {
+            self.tell(ClientError::Refused { code, message: None }.into());
+        }
+    }
+}
+
+impl Question {
+    fn add(&mut self, id: PartId, need: Need, part: &Part, view: &TopicView) {
+        let topic = Rc::clone(&view.topic);
+        let partition = part.partition;
+        match need {
+            Need::Lookup { seek, generation } => {
+                let timestamp = match seek {
+                    Seek::Earliest => EARLIEST,
+                    Seek::Latest => LATEST,
+                    Seek::Timestamp(timestamp) => timestamp.max(0),
+                    Seek::Offset(_) => unreachable!("an offset needs no lookup"),
+                };
+                self.lookups.push((id, generation, OffsetPart { topic, partition, timestamp }));
+            }
+            Need::Fetch { offset, generation } => {
+                let known = view.partition(partition);
+                let leader_epoch = known.map_or(-1, |known| known.leader_epoch);
+                let fetch = FetchPart { topic, partition, offset, leader_epoch };
+                self.fetches.push((id, generation, fetch));
+            }
+        }
+    }
+
+    fn parts(&self) -> Vec<(PartId, Generation)> {
+        let lookups = self.lookups.iter().map(|lookup| (lookup.0, lookup.1));
+        lookups.chain(self.fetches.iter().map(|fetch| (fetch.0, fetch.1))).collect()
+    }
+}
+
+/// A number of bytes as the wire carries it.
+fn wire_bytes(bytes: usize) -> i32 {
+    i32::try_from(bytes).unwrap_or(i32::MAX)
+}

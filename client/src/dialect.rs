@@ -1,0 +1,157 @@
+//! A broker that was reached, and the dialect spoken with it. Above this file nobody knows which one it is.
+
+mod kafka;
+
+use bytes::Bytes;
+use runtime::World;
+
+use crate::accumulator::Identity;
+use crate::admin::model::{ConfigChange, ConfigEntry, NewTopic};
+use crate::call::{
+    FetchLimits, FetchPart, FetchedPart, OffsetFound, OffsetPart, ProducePart, Produced, Verdict, Which,
+};
+use crate::channel::{Admission, Channel, Expect, Framing, Pending};
+use crate::config::{Acks, ClusterConfig, Dialect};
+use crate::error::{ChannelError, ClientError};
+use crate::view::Metadata;
+
+/// A connection to a broker. Cheap to clone; the connection ends with the last clone.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    speaker: Speaker,
+}
+
+#[derive(Clone)]
+enum Speaker {
+    Kafka(kafka::Speaker),
+}
+
+/// A produce request on its way.
+pub(crate) struct PendingProduce(kafka::PendingProduce);
+
+macro_rules! each {
+    ($self:ident, $speaker:ident => $call:expr) => {
+        match &$self.speaker {
+            Speaker::Kafka($speaker) => $call,
+        }
+    };
+}
+
+impl Peer {
+    /// Connects and agrees on versions.
+    pub(crate) async fn connect(
+        world: &World,
+        address: &str,
+        config: &ClusterConfig,
+    ) -> Result<Self, ChannelError> {
+        let speaker = match config.dialect {
+            Dialect::Kafka => Speaker::Kafka(kafka::Speaker::connect(world, address, config).await?),
+            Dialect::Native => {
+                return Err(ChannelError::Unsupported { address: address.to_owned(), api: "native" });
+            }
+        };
+        Ok(Self { speaker })
+    }
+
+    /// Whether the connection can still be used.
+    pub(crate) fn is_alive(&self) -> bool {
+        each!(self, speaker => speaker.channel().is_alive())
+    }
+
+    /// Describes brokers and topics.
+    pub(crate) async fn metadata(&self, which: Which<'_>) -> Result<Metadata, ClientError> {
+        each!(self, speaker => speaker.metadata(which).await)
+    }
+
+    /// Asks for a producer id.
+    pub(crate) async fn init_producer(&self) -> Result<Identity, ClientError> {
+        each!(self, speaker => speaker.init_producer().await)
+    }
+
+    /// Waits until one more request may be on its way.
+    pub(crate) async fn admit(&self) -> Admission {
+        each!(self, speaker => speaker.channel().admit().await)
+    }
+
+    /// Queues a produce request: calls go out in their order.
+    pub(crate) fn submit_produce(
+        &self,
+        admission: Admission,
+        acks: Acks,
+        parts: &[ProducePart],
+    ) -> Result<PendingProduce, ChannelError> {
+        each!(self, speaker => speaker.submit_produce(admission, acks, parts).map(PendingProduce))
+    }
+
+    /// What became of each part, in the order of the parts; `None` for one the answer left out. With [`Acks::None`]
+    /// there is no answer, and all of them are `None` once the request was handed to the network.
+    pub(crate) async fn produced(
+        &self,
+        pending: PendingProduce,
+        parts: &[ProducePart],
+    ) -> Result<Vec<Option<Produced>>, ChannelError> {
+        each!(self, speaker => speaker.produced(pending.0, parts).await)
+    }
+
+    /// Fetches; the answer is in the order of the parts, `None` for one that it left out.
+    pub(crate) async fn fetch(
+        &self,
+        limits: FetchLimits,
+        parts: &[FetchPart],
+    ) -> Result<Vec<Option<FetchedPart>>, ClientError> {
+        each!(self, speaker => speaker.fetch(limits, parts).await)
+    }
+
+    /// Finds offsets; the answer is in the order of the parts.
+    pub(crate) async fn list_offsets(
+        &self,
+        parts: &[OffsetPart],
+    ) -> Result<Vec<Option<OffsetFound>>, ClientError> {
+        each!(self, speaker => speaker.list_offsets(parts).await)
+    }
+
+    /// Creates a topic.
+    pub(crate) async fn create_topic(&self, topic: &NewTopic) -> Result<Verdict, ClientError> {
+        each!(self, speaker => speaker.create_topic(topic).await)
+    }
+
+    /// Deletes a topic.
+    pub(crate) async fn delete_topic(&self, name: &str) -> Result<Verdict, ClientError> {
+        each!(self, speaker => speaker.delete_topic(name).await)
+    }
+
+    /// Gives a topic more partitions: `count` in all.
+    pub(crate) async fn create_partitions(
+        &self,
+        name: &str,
+        count: i32,
+    ) -> Result<Verdict, ClientError> {
+        each!(self, speaker => speaker.create_partitions(name, count).await)
+    }
+
+    /// The settings of a topic.
+    pub(crate) async fn describe_configs(
+        &self,
+        topic: &str,
+    ) -> Result<Result<Vec<ConfigEntry>, Verdict>, ClientError> {
+        each!(self, speaker => speaker.describe_configs(topic).await)
+    }
+
+    /// Changes single settings of a topic.
+    pub(crate) async fn alter_configs(
+        &self,
+        topic: &str,
+        changes: &[ConfigChange],
+    ) -> Result<Verdict, ClientError> {
+        each!(self, speaker => speaker.alter_configs(topic, changes).await)
+    }
+
+    /// Raises a partition's log start to `offset` (-1: its end); answers where it then begins.
+    pub(crate) async fn delete_records(
+        &self,
+        part: &OffsetPart,
+        offset: i64,
+    ) -> Result<Result<i64, Verdict>, ClientError> {
+        each!(self, speaker => speaker.delete_records(part, offset).await)
+    }
+}
