@@ -187,18 +187,6 @@ impl Channel {
         }
     }
 
-    /// One request and its answer.
-    pub(crate) async fn call(
-        &self,
-        world: &World,
-        timeout: Duration,
-        encode: impl FnOnce(i32) -> Vec<Bytes>,
-    ) -> Result<Bytes, ChannelError> {
-        let admission = self.admit().await;
-        let pending = self.submit(admission, Expect::Answer, encode)?;
-        self.answer(world, pending, timeout).await
-    }
-
     /// Closes the connection because of something the peer sent.
     pub(crate) fn malformed(&self, what: impl Into<String>) -> ChannelError {
         let what = what.into();
@@ -363,7 +351,7 @@ async fn resolve(
     }
     let (host, port) = match address.rsplit_once(':') {
         Some((host, port)) if !host.ends_with(':') => {
-            let port = port.parse::<u16>().map_err(|_| format!("{port:?} is no port"))?;
+            let port = port.parse::<u16>().map_err(|_invalid| format!("{port:?} is no port"))?;
             (host.to_owned(), port)
         }
         Some(_) | None => (address.to_owned(), default_port),

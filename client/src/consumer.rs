@@ -15,7 +15,7 @@ use runtime::sync::Notify;
 use runtime::{Nanos, TaskClass, World};
 
 pub use self::fetched::{Fetched, RecordView};
-use self::position::{Arrival, Generation, Need, OutOfRange, PartId, Positions, Seek, Setback};
+use self::position::{Arrival, Generation, Need, PartId, Positions, Seek, Setback};
 use crate::call::{
     EARLIEST, FetchLimits, FetchPart, FetchedPart, LATEST, OffsetFound, OffsetPart,
 };
@@ -256,7 +256,7 @@ impl Shared {
                 Some(at) => {
                     let pause = Nanos::new(at).since(self.world().now());
                     // An elapsed time is as good as a wake-up.
-                    drop(self.world().timeout(pause, woken).await.is_err());
+                    let _elapsed = self.world().timeout(pause, woken).await.is_err();
                 }
                 None => woken.await,
             }
@@ -334,17 +334,17 @@ impl Shared {
 
     /// Puts a question to a broker and takes the answers in.
     async fn put(&self, leader: i32, question: Question) {
-        let Question { lookups, fetches } = question;
         let peer = match self.cluster.peer(leader).await {
             Ok(peer) => peer,
             Err(error) => {
                 tracing::debug!(leader, %error, "the leader cannot be reached");
-                for (id, generation) in Question { lookups, fetches }.parts() {
+                for (id, generation) in question.parts() {
                     self.fail(id, generation, ErrorCode::LeaderNotAvailable);
                 }
                 return;
             }
         };
+        let Question { lookups, fetches } = question;
         if !lookups.is_empty() {
             let parts: Vec<OffsetPart> = lookups.iter().map(|lookup| lookup.2.clone()).collect();
             let found = peer.list_offsets(&parts).await;

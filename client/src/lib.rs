@@ -3,11 +3,11 @@
 //! ```no_run
 //! use client::{Cluster, ClusterConfig, Producer, ProducerConfig, Record};
 //!
-//! let offset = client::block_on(async |world| -> Result<_, Box<dyn std::error::Error>> {
+//! let offset = client::block_on(|world| async move {
 //!     let cluster = Cluster::connect(&world, ClusterConfig::kafka("127.0.0.1:9092")).await?;
 //!     let producer = Producer::new(&cluster, ProducerConfig::default())?;
 //!     let receipt = producer.send(Record::to("greetings").value("hello")).await?;
-//!     Ok(receipt.await?.offset)
+//!     Ok::<_, client::SendError>(receipt.await?.offset)
 //! });
 //! ```
 //!
@@ -47,4 +47,5 @@ pub use error::{ChannelError, ClientError, ConsumeError, SendError};
 pub use producer::{Delivery, Producer, Receipt};
 pub use protocol::error_code::ErrorCode;
 pub use record::{Header, Record};
+pub use runtime::block_on;
 pub use view::{Broker, ClusterView, PartitionView, TopicView};

@@ -22,7 +22,7 @@ use crate::draft::DraftLimits;
 use crate::error::{ClientError, SendError};
 use crate::partitioner::{Sticky, partition_for_key};
 use crate::record::Record;
-use crate::view::{TopicRef, TopicView};
+use crate::view::TopicView;
 
 /// Writes records to topics. Cheap to clone: clones share batches, memory and connections.
 ///
@@ -363,8 +363,10 @@ impl Shared {
             }
             let woken = self.wake.notified();
             match wake_at.map(|at| Nanos::new(at).since(self.world().now())) {
-                // An elapsed time is as good as a wake-up.
-                Some(pause) => drop(self.world().timeout(pause, woken).await.is_err()),
+                Some(pause) => {
+                    // An elapsed time is as good as a wake-up.
+                    let _elapsed = self.world().timeout(pause, woken).await.is_err();
+                }
                 None => woken.await,
             }
         }
