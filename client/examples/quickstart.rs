@@ -92,7 +92,10 @@ async fn run(world: World, config: ClusterConfig) -> Result<(), Box<dyn Error>> 
                 String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
             };
             let (key, value) = (text(record.key), text(record.value));
-            println!("read partition {} offset {}: {key} = {value}", record.partition, record.offset);
+            println!(
+                "read partition {} offset {}: {key} = {value}",
+                record.partition, record.offset
+            );
             read += 1;
         }
     }

@@ -94,13 +94,14 @@ impl Channel {
         framing: Framing,
         config: &ClusterConfig,
     ) -> Result<Self, ChannelError> {
-        let failed =
-            |reason: String| ChannelError::Connect { address: address.to_owned(), reason };
+        let failed = |reason: String| ChannelError::Connect { address: address.to_owned(), reason };
         let found = resolve(world, address, config.dialect.default_port()).await.map_err(failed)?;
         let mut reason = "the name has no address".to_owned();
         for candidate in found {
             match world.timeout(config.connect_timeout, world.connect(candidate)).await {
-                Ok(Ok(stream)) => return Ok(Self::start(world, address, stream, (framing, config))),
+                Ok(Ok(stream)) => {
+                    return Ok(Self::start(world, address, stream, (framing, config)));
+                }
                 Ok(Err(error)) => reason = error.to_string(),
                 Err(_elapsed) => {
                     reason = format!("no answer within {} ms", config.connect_timeout.as_millis());

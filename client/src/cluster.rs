@@ -198,8 +198,11 @@ impl Cluster {
         for described in &metadata.topics {
             match &described.outcome {
                 Ok(view) => {
-                    let known =
-                        Known { view: Rc::new(view.clone()), at: self.0.world.now(), is_stale: false };
+                    let known = Known {
+                        view: Rc::new(view.clone()),
+                        at: self.0.world.now(),
+                        is_stale: false,
+                    };
                     topics.insert(Rc::clone(&described.name), known);
                 }
                 Err(ErrorCode::UnknownTopicOrPartition) => {

@@ -176,7 +176,10 @@ impl ProducerConfig {
     pub(crate) fn check(&self) -> Result<(), ClientError> {
         let complaint = if !(1..=5).contains(&self.in_flight_max) {
             "in_flight_max must be 1 to 5: a broker remembers the last 5 batches of a producer"
-        } else if self.compression_level.is_some_and(|level| !self.compression.level_is_valid(level)) {
+        } else if self
+            .compression_level
+            .is_some_and(|level| !self.compression.level_is_valid(level))
+        {
             "the compression codec does not have this level"
         } else if self.batch_bytes == 0 || self.memory_bytes == 0 {
             "batch_bytes and memory_bytes must be more than 0"

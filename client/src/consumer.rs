@@ -16,9 +16,7 @@ use runtime::{Nanos, TaskClass, World};
 
 pub use self::fetched::{Fetched, RecordView};
 use self::position::{Arrival, Generation, Need, PartId, Positions, Seek, Setback};
-use crate::call::{
-    EARLIEST, FetchLimits, FetchPart, FetchedPart, LATEST, OffsetFound, OffsetPart,
-};
+use crate::call::{EARLIEST, FetchLimits, FetchPart, FetchedPart, LATEST, OffsetFound, OffsetPart};
 use crate::cluster::{Cluster, Missing};
 use crate::config::ConsumerConfig;
 use crate::error::{ClientError, ConsumeError};
@@ -119,7 +117,12 @@ impl Consumer {
     ///
     /// # Errors
     /// [`ConsumeError::Cluster`] if there is no such topic or partition.
-    pub async fn assign(&self, topic: &str, partition: i32, seek: Seek) -> Result<(), ConsumeError> {
+    pub async fn assign(
+        &self,
+        topic: &str,
+        partition: i32,
+        seek: Seek,
+    ) -> Result<(), ConsumeError> {
         let view = self.shared.cluster.topic(topic).await?;
         if view.partition(partition).is_none() {
             let topic = topic.to_owned();

@@ -8,7 +8,8 @@ use runtime::World;
 use crate::accumulator::Identity;
 use crate::admin::model::{ConfigChange, ConfigEntry, NewTopic};
 use crate::call::{
-    FetchLimits, FetchPart, FetchedPart, OffsetFound, OffsetPart, ProducePart, Produced, Verdict, Which,
+    FetchLimits, FetchPart, FetchedPart, OffsetFound, OffsetPart, ProducePart, Produced, Verdict,
+    Which,
 };
 use crate::channel::{Admission, Channel, Expect, Framing, Pending};
 use crate::config::{Acks, ClusterConfig, Dialect};
@@ -45,9 +46,14 @@ impl Peer {
         config: &ClusterConfig,
     ) -> Result<Self, ChannelError> {
         let speaker = match config.dialect {
-            Dialect::Kafka => Speaker::Kafka(kafka::Speaker::connect(world, address, config).await?),
+            Dialect::Kafka => {
+                Speaker::Kafka(kafka::Speaker::connect(world, address, config).await?)
+            }
             Dialect::Native => {
-                return Err(ChannelError::Unsupported { address: address.to_owned(), api: "native" });
+                return Err(ChannelError::Unsupported {
+                    address: address.to_owned(),
+                    api: "native",
+                });
             }
         };
         Ok(Self { speaker })

@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use protocol::batch::builder::BatchBuilder;
 use protocol::batch::compress::{Compression, decompress};
-use protocol::batch::{BatchHeader, CRC_AT, CRC_COVERS_FROM, HEADER_BYTES};
 use protocol::batch::records::{Header, Records};
+use protocol::batch::{BatchHeader, CRC_AT, CRC_COVERS_FROM, HEADER_BYTES};
 use protocol::crc::crc32c;
 
 use crate::accumulator::Identity;
@@ -58,15 +58,16 @@ impl Draft {
     }
 
     pub(crate) fn push(&mut self, record: &Record<'_>, timestamp_ms: i64) {
-        let appended =
-            self.builder.append(record.key, record.value, record.headers, timestamp_ms);
+        let appended = self.builder.append(record.key, record.value, record.headers, timestamp_ms);
         appended.expect("record and batch are bounded far below what the format can say");
     }
 
     pub(crate) fn close(self) -> Built {
         let mut bytes = Vec::with_capacity(self.builder.uncompressed_bytes());
         let built = self.builder.build(&mut bytes);
-        built.expect("the level was checked with the settings, and encoders into memory do not fail");
+        built.expect(
+            "the level was checked with the settings, and encoders into memory do not fail",
+        );
         bytes.shrink_to_fit();
         Built { bytes: bytes.into(), count: self.count() }
     }

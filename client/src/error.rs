@@ -170,5 +170,7 @@ fn refusal(code: ErrorCode, message: Option<&str>) -> String {
 }
 
 fn last_refusal(last: Option<ErrorCode>, message: Option<&str>) -> String {
-    last.map_or_else(String::new, |code| format!("; the last answer was: {}", refusal(code, message)))
+    last.map_or_else(String::new, |code| {
+        format!("; the last answer was: {}", refusal(code, message))
+    })
 }

@@ -37,7 +37,8 @@ mod record;
 mod view;
 
 pub use admin::{
-    Admin, ConfigChange, ConfigEntry, ConfigSource, ListedOffset, NewTopic, OffsetQuery, TopicListing,
+    Admin, ConfigChange, ConfigEntry, ConfigSource, ListedOffset, NewTopic, OffsetQuery,
+    TopicListing,
 };
 pub use cluster::Cluster;
 pub use config::{Acks, ClusterConfig, Compression, ConsumerConfig, Dialect, ProducerConfig};

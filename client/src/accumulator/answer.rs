@@ -52,7 +52,8 @@ pub(super) struct Retry {
 
 impl Retry {
     /// Surely not written, after a pause.
-    pub(super) const PAUSED: Self = Self { is_uncertain: false, must_refresh: false, at_once: false };
+    pub(super) const PAUSED: Self =
+        Self { is_uncertain: false, must_refresh: false, at_once: false };
 }
 
 /// What the slot knows about the batch when the answer comes.
@@ -81,9 +82,7 @@ pub(super) fn verdict(answer: &Answer, standing: Standing, divisible: bool) -> V
         Code::DuplicateSequenceNumber => {
             Verdict::Deliver(Delivered { base_offset: None, log_append_time_ms: None })
         }
-        Code::OutOfOrderSequenceNumber | Code::UnknownProducerId
-            if standing != Standing::First =>
-        {
+        Code::OutOfOrderSequenceNumber | Code::UnknownProducerId if standing != Standing::First => {
             Verdict::Retry(Retry { is_uncertain: false, must_refresh: false, at_once: true })
         }
         Code::UnknownProducerId | Code::InvalidProducerEpoch => Verdict::Renumber,

@@ -1,7 +1,7 @@
 use std::rc::Rc;
 
-use protocol::batch::compress::Compression;
 use protocol::batch::BatchHeader;
+use protocol::batch::compress::Compression;
 use protocol::error_code::ErrorCode;
 
 use super::*;
@@ -142,7 +142,10 @@ fn a_batch_waits_for_the_linger_time_or_until_it_is_full() {
     }
     scene.poll();
     let counts: Vec<u32> = scene.take_sent().iter().map(|sent| sent.3).collect();
-    assert!(counts.len() == 1 && counts[0] > 3, "a full batch leaves at once, the rest waits: {counts:?}");
+    assert!(
+        counts.len() == 1 && counts[0] > 3,
+        "a full batch leaves at once, the rest waits: {counts:?}"
+    );
 }
 
 #[test]
@@ -182,7 +185,11 @@ fn records_sent_to_one_partition_keep_their_order_when_the_first_of_five_is_refu
     scene.batch();
     for sent in &sent[1..] {
         scene.refuse(sent.0, ErrorCode::OutOfOrderSequenceNumber);
-        assert_eq!(scene.sent, [], "nothing leaves before everything is back and the pause is over");
+        assert_eq!(
+            scene.sent,
+            [],
+            "nothing leaves before everything is back and the pause is over"
+        );
     }
     assert!(scene.refreshes > 0, "the leader moved");
     scene.wait();
@@ -378,7 +385,10 @@ fn a_batch_too_large_for_its_topic_is_split_until_it_fits() {
         }
         under_way.extend(scene.take_sent());
     }
-    assert_eq!(scene.done.iter().map(|done| (done.0, done.1)).collect::<Vec<_>>(), [(0, 1), (1, 1), (2, 1), (3, 1)]);
+    assert_eq!(
+        scene.done.iter().map(|done| (done.0, done.1)).collect::<Vec<_>>(),
+        [(0, 1), (1, 1), (2, 1), (3, 1)]
+    );
     assert_eq!(scene.outcomes(), ["ok"; 4]);
     assert_eq!((scene.machine.used_bytes(), scene.machine.oldest()), (0, None));
 }

@@ -27,9 +27,9 @@ impl Framing {
                         Err(format!("an answer of {bytes} bytes"))
                     }
                     Ok(bytes) if bytes <= bytes_max => Ok(Some(KAFKA_PREFIX_BYTES + bytes)),
-                    Ok(bytes) => {
-                        Err(format!("an answer of {bytes} bytes where at most {bytes_max} are accepted"))
-                    }
+                    Ok(bytes) => Err(format!(
+                        "an answer of {bytes} bytes where at most {bytes_max} are accepted"
+                    )),
                     Err(_) => Err(format!("an answer of {length} bytes")),
                 }
             }
@@ -41,7 +41,9 @@ impl Framing {
         match self {
             Self::Kafka { .. } => {
                 let correlation = frame[KAFKA_PREFIX_BYTES..].first_chunk::<4>();
-                correlation.map(|bytes| i32::from_be_bytes(*bytes)).ok_or("no correlation id".into())
+                correlation
+                    .map(|bytes| i32::from_be_bytes(*bytes))
+                    .ok_or("no correlation id".into())
             }
         }
     }

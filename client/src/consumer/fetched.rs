@@ -130,7 +130,8 @@ pub(super) fn parse(
 /// The size of the first batch if it is whole. A broker may cut the last one off.
 fn whole_batch_bytes(bytes: &[u8]) -> Result<Option<usize>, String> {
     let Some(header) = BatchHeader::peek(bytes) else { return Ok(None) };
-    let length = usize::try_from(header.length()).map_err(|_negative| "a batch of negative length")?;
+    let length =
+        usize::try_from(header.length()).map_err(|_negative| "a batch of negative length")?;
     let whole = length + protocol::batch::LENGTH_COVERS_FROM;
     if whole < HEADER_BYTES {
         return Err(format!("a batch of {whole} bytes"));

@@ -8,20 +8,23 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::time::Duration;
 
+use protocol::epoch::ProducerEpoch;
 use protocol::error_code::ErrorCode;
+use protocol::ids::{ProducerId, TopicId};
 use protocol::kafka::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use protocol::kafka::init_producer_id::InitProducerIdRequest;
 use protocol::kafka::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseTopic,
 };
 use protocol::kafka::{Api, Request, RequestHeader, ResponseHeader};
-use protocol::ids::{ProducerId, TopicId};
-use protocol::epoch::ProducerEpoch;
 use protocol::reader::{DecodeError, Reader};
 use protocol::wire::{Version, Wire};
 
 pub(super) use self::data::PendingProduce;
-use super::{Bytes, Channel, ClientError, ClusterConfig, Expect, Framing, Identity, Metadata, Pending, Which, World};
+use super::{
+    Bytes, Channel, ClientError, ClusterConfig, Expect, Framing, Identity, Metadata, Pending,
+    Which, World,
+};
 use crate::channel::Admission;
 use crate::error::ChannelError;
 use crate::view::{Broker, ClusterView, Described, PartitionView, TopicRef, TopicView};
@@ -140,7 +143,9 @@ impl Shared {
         }
         let body: ApiVersionsResponse<'_> = self.read(&reply, Reply::body)?;
         if body.error_code.is_error() {
-            return Err(self.channel.malformed(format!("ApiVersions answered {}", body.error_code)));
+            return Err(self
+                .channel
+                .malformed(format!("ApiVersions answered {}", body.error_code)));
         }
         let mut versions = BTreeMap::new();
         for offered in &body.api_keys {

@@ -31,7 +31,8 @@ fn records_without_a_key_stick_until_a_batch_is_full_and_then_move() {
     let mut sticky = Sticky::default();
     let usable = [0, 1, 2, 3];
     let mut draws = [2u64, 7, 5].into_iter();
-    let mut next = || sticky.choose(&usable, 40, 100, || draws.next().expect("three draws suffice"));
+    let mut next =
+        || sticky.choose(&usable, 40, 100, || draws.next().expect("three draws suffice"));
     let chosen: Vec<i32> = (0..9).map(|_| next()).collect();
     assert_eq!(chosen, [2, 2, 2, 3, 3, 3, 1, 1, 1]);
 }

@@ -153,7 +153,10 @@ impl Speaker {
     ) -> Result<Result<i64, Verdict>, ClientError> {
         let partition = DeleteRecordsPartition { partition_index: part.partition, offset };
         let request = DeleteRecordsRequest {
-            topics: vec![DeleteRecordsTopic { name: &part.topic.name, partitions: vec![partition] }],
+            topics: vec![DeleteRecordsTopic {
+                name: &part.topic.name,
+                partitions: vec![partition],
+            }],
             timeout_ms: self.timeout_ms(),
         };
         let reply = self.shared.ask(&request).await?;

@@ -9,8 +9,8 @@ use protocol::kafka::produce::{PartitionProduceData, ProduceRequest, TopicProduc
 use protocol::wire::Version;
 
 use super::super::{
-    Acks, Admission, ChannelError, ClientError, Expect, FetchLimits, FetchPart, FetchedPart, OffsetFound,
-    OffsetPart, Pending, ProducePart, Produced,
+    Acks, Admission, ChannelError, ClientError, Expect, FetchLimits, FetchPart, FetchedPart,
+    OffsetFound, OffsetPart, Pending, ProducePart, Produced,
 };
 use super::{Reply, Speaker, TopicKey, refuse, version_of};
 use crate::view::TopicRef;
