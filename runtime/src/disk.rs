@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::chunk::{BLOCK_BYTES, Chunk, ReadBlock};
-use crate::real;
+use crate::{real, sim};
 
 /// A shard's way to files. Cheap to clone.
 #[derive(Clone)]
@@ -14,6 +14,7 @@ pub struct Disk(DiskKind);
 #[derive(Clone)]
 enum DiskKind {
     Real(real::disk::Disk),
+    Sim(sim::World),
 }
 
 /// One open file: direct I/O in whole blocks for writes, any range for reads.
@@ -23,6 +24,7 @@ pub struct File(FileKind);
 
 enum FileKind {
     Real(real::disk::File),
+    Sim(sim::disk::File),
 }
 
 /// How to open a file. All false opens an existing file for reading.
@@ -48,15 +50,22 @@ pub enum FileSystem {
 }
 
 /// Holds a directory against other processes until dropped.
-pub struct DirectoryLock(LockKind);
+pub struct DirectoryLock {
+    _held: LockKind,
+}
 
+/// Closing the file, or dropping the simulated lock, ends it.
 enum LockKind {
     Real { _file: std::fs::File },
+    Sim { _lock: sim::disk::Lock },
 }
 
 impl Disk {
     pub(crate) fn real(world: real::World) -> Self {
         Self(DiskKind::Real(real::disk::Disk::new(world)))
+    }
+    pub(crate) fn sim(world: sim::World) -> Self {
+        Self(DiskKind::Sim(world))
     }
 
     /// Opens a file.
@@ -64,6 +73,10 @@ impl Disk {
         match &self.0 {
             DiskKind::Real(disk) => {
                 disk.open(path.as_ref(), options).await.map(|file| File(FileKind::Real(file)))
+            }
+            DiskKind::Sim(world) => {
+                let file = world.disk().open(world, path.as_ref(), options).await?;
+                Ok(File(FileKind::Sim(file)))
             }
         }
     }
@@ -73,6 +86,7 @@ impl Disk {
     pub async fn create_dir_all(&self, path: impl AsRef<Path>) -> io::Result<()> {
         match &self.0 {
             DiskKind::Real(disk) => disk.create_dir_all(path.as_ref()).await,
+            DiskKind::Sim(world) => world.disk().create_dir_all(world, path.as_ref()).await,
         }
     }
 
@@ -80,6 +94,7 @@ impl Disk {
     pub async fn sync_dir(&self, path: impl AsRef<Path>) -> io::Result<()> {
         match &self.0 {
             DiskKind::Real(disk) => disk.sync_dir(path.as_ref()).await,
+            DiskKind::Sim(world) => world.disk().sync_dir(world, path.as_ref()).await,
         }
     }
 
@@ -87,6 +102,7 @@ impl Disk {
     pub async fn list(&self, path: impl AsRef<Path>) -> io::Result<Vec<String>> {
         match &self.0 {
             DiskKind::Real(disk) => disk.list(path.as_ref()).await,
+            DiskKind::Sim(world) => world.disk().list(world, path.as_ref()).await,
         }
     }
 
@@ -94,6 +110,9 @@ impl Disk {
     pub async fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
         match &self.0 {
             DiskKind::Real(disk) => disk.rename(from.as_ref(), to.as_ref()).await,
+            DiskKind::Sim(world) => {
+                world.disk().rename(world, from.as_ref(), to.as_ref()).await
+            }
         }
     }
 
@@ -101,6 +120,7 @@ impl Disk {
     pub async fn remove_file(&self, path: impl AsRef<Path>) -> io::Result<()> {
         match &self.0 {
             DiskKind::Real(disk) => disk.remove_file(path.as_ref()).await,
+            DiskKind::Sim(world) => world.disk().remove_file(world, path.as_ref()).await,
         }
     }
 
@@ -108,6 +128,7 @@ impl Disk {
     pub async fn remove_dir_all(&self, path: impl AsRef<Path>) -> io::Result<()> {
         match &self.0 {
             DiskKind::Real(disk) => disk.remove_dir_all(path.as_ref()).await,
+            DiskKind::Sim(world) => world.disk().remove_dir_all(world, path.as_ref()).await,
         }
     }
 
@@ -115,6 +136,7 @@ impl Disk {
     pub async fn exists(&self, path: impl AsRef<Path>) -> io::Result<bool> {
         match &self.0 {
             DiskKind::Real(disk) => disk.exists(path.as_ref()).await,
+            DiskKind::Sim(world) => world.disk().exists(world, path.as_ref()).await,
         }
     }
 
@@ -122,6 +144,7 @@ impl Disk {
     pub async fn free_bytes(&self, path: impl AsRef<Path>) -> io::Result<u64> {
         match &self.0 {
             DiskKind::Real(disk) => disk.free_bytes(path.as_ref()).await,
+            DiskKind::Sim(world) => world.disk().free_bytes(world, path.as_ref()).await,
         }
     }
 
@@ -129,6 +152,7 @@ impl Disk {
     pub async fn file_system(&self, path: impl AsRef<Path>) -> io::Result<FileSystem> {
         match &self.0 {
             DiskKind::Real(disk) => disk.file_system(path.as_ref()).await,
+            DiskKind::Sim(_) => Ok(FileSystem::Other(0)),
         }
     }
 
@@ -141,6 +165,9 @@ impl Disk {
     ) -> io::Result<Vec<u8>> {
         match &self.0 {
             DiskKind::Real(disk) => disk.read_to_end(path.as_ref(), bytes_max).await,
+            DiskKind::Sim(world) => {
+                world.disk().read_to_end(world, path.as_ref(), bytes_max).await
+            }
         }
     }
 
@@ -154,6 +181,7 @@ impl Disk {
         let temporary = PathBuf::from(temporary);
         match &self.0 {
             DiskKind::Real(disk) => disk.replace(path, &temporary, bytes).await,
+            DiskKind::Sim(world) => world.disk().replace(world, path, &temporary, bytes).await,
         }
     }
 
@@ -163,7 +191,11 @@ impl Disk {
         match &self.0 {
             DiskKind::Real(disk) => {
                 let file = disk.lock(path.as_ref()).await?;
-                Ok(DirectoryLock(LockKind::Real { _file: file }))
+                Ok(DirectoryLock { _held: LockKind::Real { _file: file } })
+            }
+            DiskKind::Sim(world) => {
+                let lock = world.disk().lock(world, path.as_ref()).await?;
+                Ok(DirectoryLock { _held: LockKind::Sim { _lock: lock } })
             }
         }
     }
@@ -174,6 +206,7 @@ impl File {
     pub async fn read_at(&self, position: u64, count: usize) -> io::Result<ReadBlock> {
         match &self.0 {
             FileKind::Real(file) => file.read_at(position, count).await,
+            FileKind::Sim(file) => file.read_at(position, count).await,
         }
     }
 
@@ -205,6 +238,7 @@ impl File {
         }
         match &self.0 {
             FileKind::Real(file) => file.write_chunk(chunk, range, position).await,
+            FileKind::Sim(file) => file.write_chunk(chunk, range, position).await,
         }
     }
 
@@ -213,6 +247,7 @@ impl File {
     pub async fn sync(&self) -> io::Result<()> {
         match &self.0 {
             FileKind::Real(file) => file.sync().await,
+            FileKind::Sim(file) => file.sync().await,
         }
     }
 
@@ -221,6 +256,7 @@ impl File {
     pub async fn allocate(&self, count: u64) -> io::Result<()> {
         match &self.0 {
             FileKind::Real(file) => file.allocate(count).await,
+            FileKind::Sim(file) => file.allocate(count).await,
         }
     }
 
@@ -229,6 +265,7 @@ impl File {
     pub async fn zero(&self, range: Range<u64>) -> io::Result<()> {
         match &self.0 {
             FileKind::Real(file) => file.zero(range).await,
+            FileKind::Sim(file) => file.zero(range).await,
         }
     }
 
@@ -236,6 +273,7 @@ impl File {
     pub async fn truncate(&self, count: u64) -> io::Result<()> {
         match &self.0 {
             FileKind::Real(file) => file.truncate(count).await,
+            FileKind::Sim(file) => file.truncate(count).await,
         }
     }
 
@@ -243,6 +281,7 @@ impl File {
     pub async fn len(&self) -> io::Result<u64> {
         match &self.0 {
             FileKind::Real(file) => file.len(),
+            FileKind::Sim(file) => file.len(),
         }
     }
 
@@ -255,15 +294,7 @@ impl File {
     pub async fn close(self) -> io::Result<()> {
         match self.0 {
             FileKind::Real(file) => file.close().await,
-        }
-    }
-}
-
-impl Drop for DirectoryLock {
-    fn drop(&mut self) {
-        match &self.0 {
-            // Closing the file ends its lock.
-            LockKind::Real { .. } => {}
+            FileKind::Sim(_) => Ok(()),
         }
     }
 }

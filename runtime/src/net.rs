@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::real;
+use crate::{real, sim};
 
 /// How to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub struct Listener(ListenerKind);
 
 enum ListenerKind {
     Real(real::net::Listener),
+    Sim(sim::net::Listener),
 }
 
 /// A connection. Dropping its last half shuts it down at once.
@@ -38,13 +39,15 @@ pub struct Stream(StreamKind);
 
 enum StreamKind {
     Real(real::net::Stream),
+    Sim(sim::net::Stream),
 }
 
-/// Ends a connection from outside the tasks that use it. Keeps the socket open until dropped.
+/// Ends a connection from outside the tasks that use it. Does not keep it open.
 pub struct Closer(CloserKind);
 
 enum CloserKind {
     Real(real::net::Closer),
+    Sim(sim::net::Closer),
 }
 
 impl Closer {
@@ -52,6 +55,7 @@ impl Closer {
     pub fn shutdown(&self, how: Shutdown) {
         match &self.0 {
             CloserKind::Real(closer) => closer.shutdown(how),
+            CloserKind::Sim(closer) => closer.shutdown(how),
         }
     }
 }
@@ -61,6 +65,7 @@ pub struct Receiver(ReceiverKind);
 
 enum ReceiverKind {
     Real(real::net::Receiver),
+    Sim(sim::net::Receiver),
 }
 
 /// The writing half of a connection.
@@ -68,6 +73,7 @@ pub struct Sender(SenderKind);
 
 enum SenderKind {
     Real(real::net::Sender),
+    Sim(sim::net::Sender),
 }
 
 /// A port that this process owns and its shards may share. Fails loudly if another process
@@ -90,12 +96,16 @@ impl Listener {
     pub(crate) fn real(listener: real::net::Listener) -> Self {
         Self(ListenerKind::Real(listener))
     }
+    pub(crate) fn sim(listener: sim::net::Listener) -> Self {
+        Self(ListenerKind::Sim(listener))
+    }
 
     /// The next connection. Safe to drop. After [`Listener::close`] it fails with
     /// `ConnectionAborted`; other errors (too many open files) pass, so the caller goes on.
     pub async fn accept(&self) -> io::Result<Stream> {
         match &self.0 {
             ListenerKind::Real(listener) => listener.accept().await.map(Stream::real),
+            ListenerKind::Sim(listener) => listener.accept().await.map(Stream::sim),
         }
     }
 
@@ -103,6 +113,7 @@ impl Listener {
     pub fn close(&self) {
         match &self.0 {
             ListenerKind::Real(listener) => listener.close(),
+            ListenerKind::Sim(listener) => listener.close(),
         }
     }
 
@@ -110,6 +121,7 @@ impl Listener {
     pub fn local_addr(&self) -> SocketAddr {
         match &self.0 {
             ListenerKind::Real(listener) => listener.local_addr(),
+            ListenerKind::Sim(listener) => listener.local_addr(),
         }
     }
 }
@@ -117,6 +129,9 @@ impl Listener {
 impl Stream {
     pub(crate) fn real(stream: real::net::Stream) -> Self {
         Self(StreamKind::Real(stream))
+    }
+    pub(crate) fn sim(stream: sim::net::Stream) -> Self {
+        Self(StreamKind::Sim(stream))
     }
 
     /// The two halves; each may live in a task of its own.
@@ -126,6 +141,10 @@ impl Stream {
                 let (receiver, sender) = stream.split();
                 (Receiver(ReceiverKind::Real(receiver)), Sender(SenderKind::Real(sender)))
             }
+            StreamKind::Sim(stream) => {
+                let (receiver, sender) = stream.split();
+                (Receiver(ReceiverKind::Sim(receiver)), Sender(SenderKind::Sim(sender)))
+            }
         }
     }
 
@@ -133,6 +152,7 @@ impl Stream {
     pub fn closer(&self) -> Closer {
         match &self.0 {
             StreamKind::Real(stream) => Closer(CloserKind::Real(stream.closer())),
+            StreamKind::Sim(stream) => Closer(CloserKind::Sim(stream.closer())),
         }
     }
 
@@ -140,6 +160,7 @@ impl Stream {
     pub fn peer_addr(&self) -> SocketAddr {
         match &self.0 {
             StreamKind::Real(stream) => stream.peer_addr(),
+            StreamKind::Sim(stream) => stream.peer_addr(),
         }
     }
 
@@ -147,6 +168,7 @@ impl Stream {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
             StreamKind::Real(stream) => stream.local_addr(),
+            StreamKind::Sim(stream) => Ok(stream.local_addr()),
         }
     }
 
@@ -154,6 +176,7 @@ impl Stream {
     pub fn shutdown(&self, how: Shutdown) {
         match &self.0 {
             StreamKind::Real(stream) => stream.shutdown(how),
+            StreamKind::Sim(stream) => stream.shutdown(how),
         }
     }
 }
@@ -164,6 +187,7 @@ impl Receiver {
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
             ReceiverKind::Real(receiver) => receiver.read(buffer).await,
+            ReceiverKind::Sim(receiver) => receiver.read(buffer).await,
         }
     }
 
@@ -175,6 +199,7 @@ impl Receiver {
         }
         match &mut self.0 {
             ReceiverKind::Real(receiver) => receiver.read_buf(buffer).await,
+            ReceiverKind::Sim(receiver) => receiver.read_buf(buffer).await,
         }
     }
 
@@ -182,6 +207,7 @@ impl Receiver {
     pub fn peer_addr(&self) -> SocketAddr {
         match &self.0 {
             ReceiverKind::Real(receiver) => receiver.peer_addr(),
+            ReceiverKind::Sim(receiver) => receiver.peer_addr(),
         }
     }
 
@@ -189,6 +215,7 @@ impl Receiver {
     pub fn shutdown(&self, how: Shutdown) {
         match &self.0 {
             ReceiverKind::Real(receiver) => receiver.shutdown(how),
+            ReceiverKind::Sim(receiver) => receiver.shutdown(how),
         }
     }
 }
@@ -200,6 +227,7 @@ impl Sender {
     pub async fn send(&mut self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
         match &mut self.0 {
             SenderKind::Real(sender) => sender.send(slices).await,
+            SenderKind::Sim(sender) => sender.send(slices).await,
         }
     }
 
@@ -212,6 +240,7 @@ impl Sender {
     pub fn peer_addr(&self) -> SocketAddr {
         match &self.0 {
             SenderKind::Real(sender) => sender.peer_addr(),
+            SenderKind::Sim(sender) => sender.peer_addr(),
         }
     }
 
@@ -219,6 +248,7 @@ impl Sender {
     pub fn shutdown(&self, how: Shutdown) {
         match &self.0 {
             SenderKind::Real(sender) => sender.shutdown(how),
+            SenderKind::Sim(sender) => sender.shutdown(how),
         }
     }
 }

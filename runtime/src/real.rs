@@ -4,6 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod disk;
 pub(crate) mod machine;
 pub(crate) mod memory;
+pub(crate) mod mesh;
 pub(crate) mod net;
 pub(crate) mod shard;
 pub(crate) mod signal;

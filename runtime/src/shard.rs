@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use crate::{ShardId, StopHandle, World, real};
+use crate::{ShardId, World, real, sim};
 
 /// How to run shards.
 #[derive(Clone, Debug)]
@@ -51,6 +51,33 @@ pub struct ShardContext {
     pub shards: usize,
     /// Stops them all.
     pub stop: StopHandle,
+}
+
+/// Tells every shard of a run to stop. May be cloned and sent anywhere.
+#[derive(Clone)]
+pub struct StopHandle(StopKind);
+
+#[derive(Clone)]
+enum StopKind {
+    Real(real::signal::Stopper),
+    Sim(std::sync::Arc<sim::Stop>),
+}
+
+impl StopHandle {
+    pub(crate) fn real(stopper: real::signal::Stopper) -> Self {
+        Self(StopKind::Real(stopper))
+    }
+    pub(crate) fn sim(stop: std::sync::Arc<sim::Stop>) -> Self {
+        Self(StopKind::Sim(stop))
+    }
+
+    /// Tells them. Telling them again changes nothing.
+    pub fn stop(&self) {
+        match &self.0 {
+            StopKind::Real(stopper) => stopper.stop(),
+            StopKind::Sim(stop) => stop.tell(),
+        }
+    }
 }
 
 /// CPUs this process may use.

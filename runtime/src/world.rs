@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::chunk::{Chunk, PoolStats};
 use crate::lag::LoopLag;
 use crate::net::{ListenOptions, Listener, Stream};
-use crate::{Disk, Nanos, real};
+use crate::{Disk, Nanos, real, sim};
 
 /// A shard's handle to its machine. Cheap to clone, belongs to one shard, not `Send`.
 #[derive(Clone)]
@@ -20,6 +20,7 @@ pub struct World(pub(crate) Kind);
 #[derive(Clone)]
 pub(crate) enum Kind {
     Real(real::World),
+    Sim(sim::World),
 }
 
 /// A shard's number, from 0.
@@ -90,6 +91,7 @@ impl World {
     pub fn now(&self) -> Nanos {
         match &self.0 {
             Kind::Real(_) => real::clock::now(),
+            Kind::Sim(world) => world.now(),
         }
     }
 
@@ -97,6 +99,7 @@ impl World {
     pub fn wall_ms(&self) -> i64 {
         match &self.0 {
             Kind::Real(_) => real::clock::wall_ms(),
+            Kind::Sim(world) => world.wall_ms(),
         }
     }
 
@@ -104,6 +107,7 @@ impl World {
     pub async fn sleep(&self, duration: Duration) {
         match &self.0 {
             Kind::Real(world) => world.sleep(duration).await,
+            Kind::Sim(world) => world.sleep(duration).await,
         }
     }
 
@@ -131,9 +135,11 @@ impl World {
 
     /// Starts a task that lives by itself. It first runs later, never within this call, and ends
     /// by finishing: tell it to (a closed queue, a gate), for nothing can cancel it.
+    #[track_caller]
     pub fn spawn(&self, class: TaskClass, task: impl Future<Output = ()> + 'static) {
         match &self.0 {
             Kind::Real(world) => world.spawn(class, task),
+            Kind::Sim(world) => world.executor().spawn(world.node(), task),
         }
     }
 
@@ -142,6 +148,7 @@ impl World {
     pub async fn turn(&self) {
         match &self.0 {
             Kind::Real(world) => world.turn().await,
+            Kind::Sim(world) => world.turn().await,
         }
     }
 
@@ -149,6 +156,7 @@ impl World {
     pub async fn turn_if_needed(&self) {
         let needed = match &self.0 {
             Kind::Real(world) => world.should_turn(),
+            Kind::Sim(world) => world.executor().draw(8) == 0,
         };
         if needed {
             self.turn().await;
@@ -163,6 +171,7 @@ impl World {
     ) -> Result<T, BlockingPanicked> {
         let outcome = match &self.0 {
             Kind::Real(world) => world.blocking(work).await,
+            Kind::Sim(world) => world.blocking(work).await,
         };
         outcome.map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
@@ -176,6 +185,7 @@ impl World {
     pub fn random(&self) -> u64 {
         match &self.0 {
             Kind::Real(world) => world.random(),
+            Kind::Sim(world) => world.random(),
         }
     }
 
@@ -183,6 +193,7 @@ impl World {
     pub fn disk(&self) -> Disk {
         match &self.0 {
             Kind::Real(world) => Disk::real(world.clone()),
+            Kind::Sim(world) => Disk::sim(world.clone()),
         }
     }
 
@@ -192,6 +203,9 @@ impl World {
             Kind::Real(world) => {
                 real::net::Listener::bind(world, addr, options).map(Listener::real)
             }
+            Kind::Sim(world) => {
+                sim::net::Listener::bind(world, addr, options).map(Listener::sim)
+            }
         }
     }
 
@@ -200,6 +214,7 @@ impl World {
     pub async fn connect(&self, addr: SocketAddr) -> io::Result<Stream> {
         match &self.0 {
             Kind::Real(_) => real::net::Stream::connect(addr).await.map(Stream::real),
+            Kind::Sim(world) => sim::net::Stream::connect(world, addr).await.map(Stream::sim),
         }
     }
 
@@ -217,6 +232,7 @@ impl World {
     fn pool(&self) -> &std::rc::Rc<crate::chunk::Pool> {
         match &self.0 {
             Kind::Real(world) => &world.0.pool,
+            Kind::Sim(world) => world.pool(),
         }
     }
 
@@ -224,6 +240,7 @@ impl World {
     pub fn shard(&self) -> ShardId {
         match &self.0 {
             Kind::Real(world) => world.0.shard,
+            Kind::Sim(world) => world.shard(),
         }
     }
 
@@ -235,6 +252,7 @@ impl World {
                     world.0.stop.changed.notified().await;
                 }
             }
+            Kind::Sim(world) => world.stopping().await,
         }
     }
 
@@ -242,6 +260,7 @@ impl World {
     pub fn is_stopping(&self) -> bool {
         match &self.0 {
             Kind::Real(world) => world.0.stop.told.get(),
+            Kind::Sim(world) => world.is_stopping(),
         }
     }
 
@@ -249,6 +268,7 @@ impl World {
     pub fn loop_lag(&self) -> LoopLag {
         match &self.0 {
             Kind::Real(world) => world.0.lag.summary(),
+            Kind::Sim(world) => world.lag().summary(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a world promises, run against the real one.
+//! What a world promises, run against the real one and the simulated one.
 
 use std::io::{ErrorKind, IoSlice};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use runtime::sim::Sim;
 use runtime::sync::{Queue, oneshot};
 use runtime::{BLOCK_BYTES, ListenOptions, OpenOptions, TaskClass, World, block_on};
 
@@ -22,9 +23,26 @@ fn any_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
+/// Runs the story in the real world, and in simulated ones.
 fn check<F: Future<Output = ()>>(story: impl Fn(World, PathBuf) -> F) {
     let directory = directory();
     block_on(|world| story(world, directory.path().to_owned())).unwrap();
+    for seed in 0..20 {
+        let told = |world: World| {
+            let story = &story;
+            async move {
+                let directory = PathBuf::from("/data/dir");
+                world.disk().create_dir_all(&directory).await.unwrap();
+                story(world, directory).await;
+            }
+        };
+        let trace = || {
+            let sim = Sim::new(seed);
+            sim.run(told).unwrap_or_else(|stuck| panic!("seed {seed}: {stuck}"));
+            sim.trace_hash()
+        };
+        assert_eq!(trace(), trace(), "seed {seed} decides everything");
+    }
 }
 
 #[test]

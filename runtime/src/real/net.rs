@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -151,11 +151,13 @@ impl Drop for Socket {
 pub(crate) struct Stream(Rc<Socket>);
 pub(crate) struct Receiver(Rc<Socket>);
 pub(crate) struct Sender(Rc<Socket>);
-pub(crate) struct Closer(Rc<Socket>);
+pub(crate) struct Closer(Weak<Socket>);
 
 impl Closer {
     pub(crate) fn shutdown(&self, how: Shutdown) {
-        shutdown(self.0.descriptor, how);
+        if let Some(socket) = self.0.upgrade() {
+            shutdown(socket.descriptor, how);
+        }
     }
 }
 
@@ -181,7 +183,7 @@ impl Stream {
         (Receiver(self.0.clone()), Sender(self.0))
     }
     pub(crate) fn closer(&self) -> Closer {
-        Closer(self.0.clone())
+        Closer(Rc::downgrade(&self.0))
     }
     pub(crate) fn peer_addr(&self) -> SocketAddr {
         self.0.peer

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
 
-use super::signal::Signals;
+use super::signal::{Signals, Stopper};
 use super::{World, task};
 use crate::world::Kind;
 use crate::{ShardContext, ShardId, ShardsConfig, StopHandle};
@@ -25,7 +25,7 @@ where
 {
     super::machine::check_machine()?;
     let shards = config.shards.clamp(1, usize::from(u16::MAX));
-    let stop = StopHandle::new(shards)?;
+    let stop = Stopper::new(shards)?;
     // Before the threads start, so that they inherit the mask.
     let _signals = if config.signals { Some(Signals::catch(stop.clone())?) } else { None };
     let cpus = cpus();
@@ -47,7 +47,7 @@ where
                     world: crate::World(Kind::Real(world.clone())),
                     shard,
                     shards,
-                    stop: stop_all.clone(),
+                    stop: StopHandle::real(stop_all.clone()),
                 };
                 Ok::<T, io::Error>(task::counted(&world, start(context)).await)
             })
@@ -68,7 +68,7 @@ where
 }
 
 /// A shard that panics in a build that unwinds takes the others with it.
-struct StopOnPanic(StopHandle);
+struct StopOnPanic(Stopper);
 
 impl Drop for StopOnPanic {
     fn drop(&mut self) {

@@ -11,18 +11,18 @@ use glommio::io::BufferedFile;
 use super::World;
 use crate::TaskClass;
 
-/// Tells every shard of a run to stop. May be cloned and sent anywhere.
+/// One event per shard, raised from any thread.
 #[derive(Clone)]
-pub struct StopHandle(Arc<Vec<OwnedFd>>);
+pub(crate) struct Stopper(Arc<Vec<OwnedFd>>);
 
-impl StopHandle {
+impl Stopper {
     /// One event per shard.
     pub(crate) fn new(shards: usize) -> io::Result<Self> {
         (0..shards).map(|_| event()).collect::<io::Result<Vec<_>>>().map(|all| Self(Arc::new(all)))
     }
 
     /// Tells them. Telling them again changes nothing.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         for event in self.0.iter() {
             raise(event);
         }
@@ -54,7 +54,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Blocks the signals in this thread and all it will start.
-    pub(crate) fn catch(stop: StopHandle) -> io::Result<Self> {
+    pub(crate) fn catch(stop: Stopper) -> io::Result<Self> {
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: fills the set, then adds to it.
         let set = unsafe {
