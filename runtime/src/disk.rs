@@ -110,9 +110,7 @@ impl Disk {
     pub async fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
         match &self.0 {
             DiskKind::Real(disk) => disk.rename(from.as_ref(), to.as_ref()).await,
-            DiskKind::Sim(world) => {
-                world.disk().rename(world, from.as_ref(), to.as_ref()).await
-            }
+            DiskKind::Sim(world) => world.disk().rename(world, from.as_ref(), to.as_ref()).await,
         }
     }
 
@@ -165,9 +163,7 @@ impl Disk {
     ) -> io::Result<Vec<u8>> {
         match &self.0 {
             DiskKind::Real(disk) => disk.read_to_end(path.as_ref(), bytes_max).await,
-            DiskKind::Sim(world) => {
-                world.disk().read_to_end(world, path.as_ref(), bytes_max).await
-            }
+            DiskKind::Sim(world) => world.disk().read_to_end(world, path.as_ref(), bytes_max).await,
         }
     }
 

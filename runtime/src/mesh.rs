@@ -5,8 +5,8 @@
 //! messages for each other cannot wait for one another (W9). Everything that has arrived is taken
 //! at once.
 
-use std::collections::VecDeque;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 

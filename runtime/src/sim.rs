@@ -142,7 +142,10 @@ impl Sim {
 
     /// Runs the future, on node 0, until it ends; then every other task is dropped where it
     /// stands. May be called again: time, disks and faults go on.
-    pub fn run<R: Future>(&self, start: impl FnOnce(crate::World) -> R) -> Result<R::Output, Stuck> {
+    pub fn run<R: Future>(
+        &self,
+        start: impl FnOnce(crate::World) -> R,
+    ) -> Result<R::Output, Stuck> {
         let first = start(self.world(NodeId(0)));
         self.0.executor.run(first)
     }

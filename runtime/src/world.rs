@@ -203,9 +203,7 @@ impl World {
             Kind::Real(world) => {
                 real::net::Listener::bind(world, addr, options).map(Listener::real)
             }
-            Kind::Sim(world) => {
-                sim::net::Listener::bind(world, addr, options).map(Listener::sim)
-            }
+            Kind::Sim(world) => sim::net::Listener::bind(world, addr, options).map(Listener::sim),
         }
     }
 

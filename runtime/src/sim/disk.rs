@@ -387,7 +387,9 @@ impl SimDisk {
         let mut image = self.0.image.borrow_mut();
         let inode = match image.file(path) {
             Ok(inode) => inode,
-            Err(error) if error.kind() == ErrorKind::NotFound && options.create && options.write => {
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && options.create && options.write =>
+            {
                 image.create(path)?
             }
             Err(error) => return Err(error),
@@ -656,11 +658,8 @@ impl Image {
         }
         let inodes = names.inodes().filter_map(|number| {
             let inode = self.inodes.get(&number)?;
-            let after = if inode.is_clean() {
-                inode.clone()
-            } else {
-                Rc::new(inode.crashed(plan, rng))
-            };
+            let after =
+                if inode.is_clean() { inode.clone() } else { Rc::new(inode.crashed(plan, rng)) };
             Some((number, after))
         });
         let inodes = inodes.collect();

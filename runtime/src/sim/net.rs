@@ -55,8 +55,7 @@ pub struct LinkFaults {
 impl Default for LinkFaults {
     /// A good local network that splits reads now and then.
     fn default() -> Self {
-        let delay =
-            Latency { least: Duration::from_micros(20), spread: Duration::from_micros(80) };
+        let delay = Latency { least: Duration::from_micros(20), spread: Duration::from_micros(80) };
         Self { delay, reset: 0.0, cut: false, split: 0.25 }
     }
 }

@@ -184,7 +184,8 @@ impl Executor {
     }
 
     fn note(&self, task: u64) {
-        let mixed = self.trace.get() ^ task.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.now.get().get();
+        let mixed =
+            self.trace.get() ^ task.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.now.get().get();
         self.trace.set(mixed.rotate_left(23).wrapping_mul(0xBF58_476D_1CE4_E5B9));
     }
 
@@ -225,4 +226,3 @@ impl Drop for Timer<'_> {
         }
     }
 }
-

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::inode::{Block, Inode, ZEROS};
 use super::{DiskOp, Latency, SimDisk, World, device_error};
-use crate::chunk::{BLOCK_BYTES, Chunk, ReadBlock};
 use crate::OpenOptions;
+use crate::chunk::{BLOCK_BYTES, Chunk, ReadBlock};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 

@@ -92,8 +92,7 @@ impl Inode {
     pub(super) fn truncate(&mut self, len: u64) {
         if len < self.visible_len {
             cut(&mut self.visible, len);
-            self.reserved_blocks =
-                self.reserved_blocks.min(len.div_ceil(BLOCK_BYTES as u64));
+            self.reserved_blocks = self.reserved_blocks.min(len.div_ceil(BLOCK_BYTES as u64));
         }
         self.set_len(len);
     }
@@ -328,7 +327,8 @@ fn cut(blocks: &mut Blocks, len: u64) {
     blocks.truncate(len.div_ceil(BLOCK_BYTES as u64) as usize);
     let used = (len % BLOCK_BYTES as u64) as usize;
     let last = (len / BLOCK_BYTES as u64) as usize;
-    if used > 0 && let Some(Some(block)) = blocks.get_mut(last)
+    if used > 0
+        && let Some(Some(block)) = blocks.get_mut(last)
         && block[used..].iter().any(|&byte| byte != 0)
     {
         Rc::make_mut(block)[used..].fill(0);

@@ -107,12 +107,8 @@ impl Names {
     /// Removes what has lost its directory.
     pub(super) fn drop_orphans(&mut self) {
         loop {
-            let orphans: Vec<Key> = self
-                .0
-                .keys()
-                .filter(|(parent, _)| !self.is_directory(parent))
-                .cloned()
-                .collect();
+            let orphans: Vec<Key> =
+                self.0.keys().filter(|(parent, _)| !self.is_directory(parent)).cloned().collect();
             if orphans.is_empty() {
                 return;
             }
