@@ -84,6 +84,9 @@ impl FromStr for TopicId {
 pub struct PartitionIndex(i32);
 
 impl PartitionIndex {
+    /// The first partition of every topic.
+    pub const ZERO: Self = Self(0);
+
     /// Accepts only numbers that a partition can have.
     pub const fn new(value: i32) -> Option<Self> {
         if value >= 0 { Some(Self(value)) } else { None }

@@ -1,0 +1,260 @@
+//! The order a broker starts in, and the reverse.
+//!
+//! Start: the machine is fit, the ports are free, the directory is ours; every shard opens its
+//! store; shard 0 reads the metadata and hands out partitions; every shard listens; `ready`.
+//! Stop: nobody accepts or reads any more; what is owed is answered; stores close.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use runtime::{
+    ListenOptions, Listener, PortClaim, ShardContext, ShardId, ShardsConfig, TaskClass, run_shards,
+};
+use storage::Store;
+
+use crate::admin;
+use crate::config::BrokerConfig;
+use crate::connection::registry::Registry;
+use crate::connection::{self, Dialect};
+use crate::controller::Controller;
+use crate::shard::{Parts, Shard};
+use crate::view::Node;
+
+/// How long answers that are owed may take to leave when the broker stops.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How often silent connections are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// TCP probes a silent peer after this time, so that a dead one is noticed.
+const KEEPALIVE: Duration = Duration::from_secs(120);
+
+/// Why a broker did not start, in one line for people.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port is in use, or the address is not this machine's.
+    #[error("cannot listen for {what}: {error}")]
+    Port { what: &'static str, error: io::Error },
+    /// The machine lacks something the broker needs.
+    #[error("{0}")]
+    Machine(String),
+    /// A shard could not start.
+    #[error("{0}")]
+    Shard(String),
+}
+
+/// Where a broker serves.
+#[derive(Debug, Clone)]
+pub struct Serving {
+    /// Kafka clients.
+    pub kafka: SocketAddr,
+    /// Native clients.
+    pub native: SocketAddr,
+    /// Metrics and health.
+    pub admin: SocketAddr,
+    /// The cluster's id.
+    pub cluster_id: String,
+    /// Shards, one per core.
+    pub shards: usize,
+}
+
+/// What the shards of one broker share while they start. Nothing here is on the data path.
+struct Common {
+    config: BrokerConfig,
+    serving: Serving,
+    connections: Arc<AtomicUsize>,
+    on_ready: Box<dyn Fn(&Serving) + Send + Sync>,
+    /// Keep the ports ours while shards listen on them.
+    _claims: [PortClaim; 3],
+}
+
+/// Runs a broker until it is told to stop (SIGTERM, SIGINT). `on_ready` is called once, when
+/// clients can connect.
+///
+/// # Errors
+/// The broker could not start; nothing was changed that a later start would not understand.
+pub fn run(
+    config: BrokerConfig,
+    on_ready: impl Fn(&Serving) + Send + Sync + 'static,
+) -> Result<(), StartError> {
+    let claim = |what: &'static str, addr| {
+        PortClaim::new(addr).map_err(|error| StartError::Port { what, error })
+    };
+    let claims = [
+        claim("Kafka clients", config.kafka)?,
+        claim("native clients", config.native)?,
+        claim("the admin port", config.admin)?,
+    ];
+    let shards = ShardsConfig {
+        shards: config.shards,
+        pin: config.shards > 1,
+        name: "corelog".into(),
+        ..ShardsConfig::default()
+    };
+    let common = Arc::new(Common {
+        serving: Serving {
+            kafka: claims[0].addr(),
+            native: claims[1].addr(),
+            admin: claims[2].addr(),
+            cluster_id: String::new(),
+            shards: config.shards,
+        },
+        connections: Arc::new(AtomicUsize::new(0)),
+        on_ready: Box::new(on_ready),
+        _claims: claims,
+        config,
+    });
+    let outcomes = run_shards(&shards, move |context| {
+        let common = Arc::clone(&common);
+        async move {
+            let stop = context.stop.clone();
+            let outcome = shard_main(context, &common).await;
+            if outcome.is_err() {
+                // The others must not wait for a shard that will never come.
+                stop.stop();
+            }
+            outcome
+        }
+    });
+    let outcomes = outcomes.map_err(|error| StartError::Machine(error.to_string()))?;
+    match outcomes.into_iter().find_map(Result::err) {
+        Some(reason) => Err(StartError::Shard(reason)),
+        None => Ok(()),
+    }
+}
+
+/// One shard's life.
+async fn shard_main(context: ShardContext, common: &Common) -> Result<(), String> {
+    let world = context.world.clone();
+    let store = Store::open(world.clone()).await.map_err(|error| error.to_string())?;
+    let shard = Shard::new(Parts {
+        id: context.shard,
+        count: context.shards,
+        config: Rc::new(common.config.clone()),
+        node: Rc::new(node(common)),
+        registry: Registry::new(Arc::clone(&common.connections)),
+        world: world.clone(),
+        store,
+    });
+    if context.shard == ShardId(0) {
+        start_broker(&shard, common).await?;
+    }
+    world.stopping().await;
+    shard.stop_serving().await;
+    shard.store.close().await;
+    Ok(())
+}
+
+fn node(common: &Common) -> Node {
+    let serving = &common.serving;
+    let told = |given: &Option<(String, u16)>, addr: SocketAddr| {
+        given.clone().unwrap_or_else(|| (reachable(addr), addr.port()))
+    };
+    Node {
+        cluster_id: serving.cluster_id.clone(),
+        broker_id: common.config.broker_id,
+        kafka: told(&common.config.advertise, serving.kafka),
+        native: told(&common.config.advertise_native, serving.native),
+        rack: common.config.rack.clone(),
+    }
+}
+
+/// A host that clients on this machine can connect to; an address of all interfaces is not one.
+fn reachable(addr: SocketAddr) -> String {
+    if addr.ip().is_unspecified() { "localhost".to_owned() } else { addr.ip().to_string() }
+}
+
+/// Shard 0: metadata first, then every shard listens, then `ready`.
+async fn start_broker(shard: &Rc<Shard>, common: &Common) -> Result<(), String> {
+    let controller = Controller::start(shard).await.map_err(|error| error.to_string())?;
+    shard.install(controller);
+    for id in ShardId::all(shard.count()) {
+        let (kafka, native) = (common.serving.kafka, common.serving.native);
+        shard
+            .on(id, move |there: Rc<Shard>| async move { there.listen(kafka, native).await })
+            .await
+            .map_err(|gone| gone.to_string())??;
+    }
+    shard.listen_admin(common.serving.admin).await?;
+    (common.on_ready)(&common.serving);
+    Ok(())
+}
+
+impl Shard {
+    /// Accepts clients from here on.
+    async fn listen(self: Rc<Self>, kafka: SocketAddr, native: SocketAddr) -> Result<(), String> {
+        for (dialect, addr) in [(Dialect::Kafka, kafka), (Dialect::Native, native)] {
+            let options =
+                ListenOptions { shared: true, keepalive: Some(KEEPALIVE), ..Default::default() };
+            let listener = self.world.listen(addr, options).await;
+            let listener = Rc::new(listener.map_err(|error| error.to_string())?);
+            self.listeners.borrow_mut().push(Rc::clone(&listener));
+            self.world.spawn(TaskClass::Serve, accept_all(Rc::clone(&self), listener, dialect));
+        }
+        self.world.spawn(TaskClass::Background, sweep(Rc::clone(&self)));
+        Ok(())
+    }
+
+    async fn listen_admin(self: &Rc<Self>, addr: SocketAddr) -> Result<(), String> {
+        let options = ListenOptions { shared: true, ..Default::default() };
+        let listener =
+            self.world.listen(addr, options).await.map_err(|error| error.to_string())?;
+        let listener = Rc::new(listener);
+        self.listeners.borrow_mut().push(Rc::clone(&listener));
+        self.world.spawn(TaskClass::Serve, admin::serve(Rc::clone(self), listener));
+        Ok(())
+    }
+
+    /// Answers what is owed and lets go of every connection.
+    async fn stop_serving(self: &Rc<Self>) {
+        self.stop();
+        for listener in self.listeners.borrow_mut().drain(..) {
+            listener.close();
+        }
+        for partition in self.partitions() {
+            partition.wake();
+        }
+        self.registry.stop_reading();
+        if self.world.timeout(DRAIN_MAX, self.registry.emptied()).await.is_err() {
+            tracing::warn!(shard = %self.id, left = self.registry.len(), "connections cut off");
+            self.registry.close_all();
+        }
+        self.others_drained().await;
+    }
+}
+
+async fn accept_all(shard: Rc<Shard>, listener: Rc<Listener>, dialect: Dialect) {
+    let mut second = shard.world.now();
+    let mut accepted = 0;
+    loop {
+        let stream = match listener.accept().await {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => return,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                continue;
+            }
+        };
+        // So many per second and no more; the rest wait in the kernel's queue.
+        accepted += 1;
+        if accepted >= shard.config.limits.connections_per_second {
+            let spent = shard.world.now().since(second);
+            if let Some(left) = Duration::from_secs(1).checked_sub(spent) {
+                shard.world.sleep(left).await;
+            }
+            second = shard.world.now();
+            accepted = 0;
+        }
+        shard.world.spawn(TaskClass::Serve, connection::serve(Rc::clone(&shard), stream, dialect));
+    }
+}
+
+/// Once a second: silent connections go.
+async fn sweep(shard: Rc<Shard>) {
+    while !shard.is_stopping() {
+        shard.world.sleep(SWEEP_EVERY).await;
+        shard.registry.sweep(&shard, shard.world.now());
+    }
+}

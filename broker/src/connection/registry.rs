@@ -1,0 +1,164 @@
+//! The connections a shard has, and the clock that ends those which hang or sleep.
+
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, Shutdown};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use runtime::sync::Notify;
+use runtime::{Closer, Map, Nanos, Stream};
+
+use crate::config::Limits;
+use crate::metrics::Count;
+use crate::shard::Shard;
+
+/// The connections of one shard.
+pub(crate) struct Registry {
+    entries: RefCell<Map<u64, Rc<Entry>>>,
+    per_ip: RefCell<Map<IpAddr, usize>>,
+    next_id: Cell<u64>,
+    /// The last connection has left.
+    empty: Notify,
+    /// Connections of the whole broker. Counted once per connection, so sharing it costs nothing.
+    broker_total: Arc<AtomicUsize>,
+}
+
+struct Entry {
+    closer: Closer,
+    last_beat: Cell<Nanos>,
+    frame_began: Cell<Option<Nanos>>,
+}
+
+/// A connection's place in the registry; leaving is dropping it.
+pub(crate) struct Pulse {
+    shard: Rc<Shard>,
+    id: u64,
+    ip: IpAddr,
+    entry: Rc<Entry>,
+}
+
+impl Registry {
+    /// No connections yet; `broker_total` is shared by the registries of all shards.
+    pub(crate) fn new(broker_total: Arc<AtomicUsize>) -> Self {
+        Self {
+            entries: RefCell::new(Map::default()),
+            per_ip: RefCell::new(Map::default()),
+            next_id: Cell::new(0),
+            empty: Notify::new(),
+            broker_total,
+        }
+    }
+
+    /// Takes a connection in, or not: then a limit is reached.
+    pub(crate) fn enter(&self, shard: &Rc<Shard>, stream: &Stream) -> Option<Pulse> {
+        let limits = &shard.config.limits;
+        let ip = stream.peer_addr().ip();
+        let from_ip = self.per_ip.borrow().get(&ip).copied().unwrap_or(0);
+        if from_ip >= limits.connections_per_ip_max {
+            return None;
+        }
+        if self.broker_total.fetch_add(1, Ordering::Relaxed) >= limits.connections_max {
+            self.broker_total.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let entry = Rc::new(Entry {
+            closer: stream.closer(),
+            last_beat: Cell::new(shard.world.now()),
+            frame_began: Cell::new(None),
+        });
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        self.entries.borrow_mut().insert(id, Rc::clone(&entry));
+        *self.per_ip.borrow_mut().entry(ip).or_insert(0) += 1;
+        Some(Pulse { shard: Rc::clone(shard), id, ip, entry })
+    }
+
+    fn leave(&self, id: u64, ip: IpAddr) {
+        self.entries.borrow_mut().remove(&id);
+        let mut per_ip = self.per_ip.borrow_mut();
+        if let Some(count) = per_ip.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                per_ip.remove(&ip);
+            }
+        }
+        self.broker_total.fetch_sub(1, Ordering::Relaxed);
+        if self.entries.borrow().is_empty() {
+            self.empty.notify_all();
+        }
+    }
+
+    /// Waits until there is none.
+    pub(crate) async fn emptied(&self) {
+        while !self.entries.borrow().is_empty() {
+            self.empty.notified().await;
+        }
+    }
+
+    /// How many connections there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// Ends the connections that were silent, or drip-feed a frame, for longer than they may.
+    pub(crate) fn sweep(&self, shard: &Shard, now: Nanos) {
+        let limits = &shard.config.limits;
+        for entry in self.entries.borrow().values() {
+            if let Some(why) = entry.overdue(limits, now) {
+                shard.metrics.add(why, 1);
+                entry.closer.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
+    /// Stops reading from every connection; what they are owed is still sent.
+    pub(crate) fn stop_reading(&self) {
+        for entry in self.entries.borrow().values() {
+            entry.closer.shutdown(Shutdown::Read);
+        }
+    }
+
+    /// Ends every connection.
+    pub(crate) fn close_all(&self) {
+        for entry in self.entries.borrow().values() {
+            entry.closer.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Entry {
+    fn overdue(&self, limits: &Limits, now: Nanos) -> Option<Count> {
+        if let Some(began) = self.frame_began.get()
+            && now.since(began) > limits.frame()
+        {
+            return Some(Count::SlowFrame);
+        }
+        (now.since(self.last_beat.get()) > limits.idle()).then_some(Count::IdleClosed)
+    }
+}
+
+impl Pulse {
+    /// Something was received or sent.
+    pub(crate) fn beat(&self, now: Nanos) {
+        self.entry.last_beat.set(now);
+    }
+
+    /// Part of a frame is here; its deadline runs from the first such call.
+    pub(crate) fn frame_began(&self, now: Nanos) {
+        if self.entry.frame_began.get().is_none() {
+            self.entry.frame_began.set(Some(now));
+        }
+    }
+
+    /// No frame is incomplete.
+    pub(crate) fn frame_ended(&self) {
+        self.entry.frame_began.set(None);
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.shard.registry.leave(self.id, self.ip);
+    }
+}

@@ -1,0 +1,332 @@
+//! Changes of metadata: decided on shard 0, written to the metadata log, applied by every shard.
+//!
+//! A change takes effect in this order: the logs of new partitions are made at their homes, the
+//! records become durable, every shard applies them, and only then is the client answered. So
+//! nobody is told of a topic that a crash could take back, and nobody meets a partition without a
+//! log.
+
+use std::rc::Rc;
+
+use protocol::metadata::config::Capabilities;
+use protocol::metadata::control::{Command, Controller as Rules, Decision, Reply};
+use protocol::metadata::{Image, Record};
+use protocol::{LeaderEpoch, Offset, TopicId, TopicPartition};
+use runtime::ShardId;
+use runtime::sync::Semaphore;
+use std::collections::BTreeSet;
+
+use crate::metadata_log::{METADATA_PARTITION, MetadataLog, MetadataLogError};
+use crate::partition::Partition;
+use crate::settings;
+use crate::shard::{Gone, Shard};
+
+/// Why a decided change did not take effect.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChangeError {
+    /// The log of a new partition could not be made.
+    #[error("a partition's log cannot be created: {0}")]
+    Storage(String),
+    /// The metadata log did not take the records.
+    #[error(transparent)]
+    Log(#[from] MetadataLogError),
+    /// A shard has stopped.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+/// The deciding part of a single broker. It lives on shard 0.
+pub(crate) struct Controller {
+    log: MetadataLog,
+    rules: Rules,
+    /// One change at a time: each is decided on the image that the one before left.
+    turn: Semaphore,
+}
+
+impl Controller {
+    /// Reads the metadata log and brings every shard to its state.
+    pub(crate) async fn start(shard: &Rc<Shard>) -> Result<Rc<Self>, ChangeError> {
+        let log = MetadataLog::open(&shard.world, &shard.store).await?;
+        let records = log.replay().await?;
+        let rules = Rules {
+            broker: shard.node.broker_id,
+            at_start: shard.config.kafka_settings.clone(),
+            capabilities: Capabilities::default(),
+            partitions_max: shard.config.limits.partitions_max * shard.count(),
+        };
+        let controller =
+            Rc::new(Self { log, rules, turn: Semaphore::new(1) });
+        controller.adopt_all(shard, &records).await?;
+        Ok(controller)
+    }
+
+    /// Decides one wish on the newest image and commits what follows from it; with no records
+    /// nothing is written.
+    async fn decide(&self, shard: &Rc<Shard>, command: Command) -> Result<Reply, ChangeError> {
+        let _turn = self.turn.acquire(1).await;
+        let image = shard.view.image();
+        let Decision { records, reply } = self.rules.step(command, &image, shard.world.random());
+        if !records.is_empty() {
+            self.commit(shard, &image, records).await?;
+        }
+        Ok(reply)
+    }
+
+    async fn commit(
+        &self,
+        shard: &Rc<Shard>,
+        image: &Image,
+        records: Vec<Record>,
+    ) -> Result<(), ChangeError> {
+        let homes = place(shard, &added(image, &records));
+        self.create_logs(shard, &homes).await?;
+        if let Err(error) = self.log.append(&records).await {
+            self.delete_logs(shard, &homes).await;
+            return Err(error.into());
+        }
+        broadcast(shard, &records, &homes).await
+    }
+
+    /// Makes the logs of new partitions at their homes; all or none.
+    async fn create_logs(&self, shard: &Rc<Shard>, homes: &[Home]) -> Result<(), ChangeError> {
+        for (home, ids) in by_shard(shard, homes) {
+            let made = shard.on(home, move |there: Rc<Shard>| async move { there.create_logs(ids).await });
+            if let Err(reason) = made.await? {
+                self.delete_logs(shard, homes).await;
+                return Err(ChangeError::Storage(reason));
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_logs(&self, shard: &Rc<Shard>, homes: &[Home]) {
+        for (home, ids) in by_shard(shard, homes) {
+            let gone = shard.on(home, move |there: Rc<Shard>| async move {
+                for id in ids {
+                    there.delete_log(id).await;
+                }
+            });
+            if gone.await.is_err() {
+                tracing::warn!(shard = %home, "logs of a refused topic stay until the next start");
+            }
+        }
+    }
+
+    /// Compares the metadata with the logs on disk and hands every shard its partitions.
+    async fn adopt_all(&self, shard: &Rc<Shard>, records: &[Record]) -> Result<(), ChangeError> {
+        let image = crate::metadata_log::image_of(records)?;
+        let mut homes: Vec<Home> = Vec::new();
+        let mut placed = BTreeSet::new();
+        for id in ShardId::all(shard.count()) {
+            let held = shard.on(id, |there: Rc<Shard>| async move { there.held_logs() }).await?;
+            for (partition, end) in held {
+                if partition == METADATA_PARTITION {
+                    continue;
+                }
+                if image.partition(partition.topic, partition.index).is_some() {
+                    homes.push((partition, id));
+                    placed.insert(partition);
+                } else {
+                    discard(shard, id, partition, end, was_deleted(records, partition.topic)).await?;
+                }
+            }
+        }
+        let missing: Vec<TopicPartition> = image
+            .topics()
+            .flat_map(|topic| {
+                topic.indexed().map(|(index, _)| TopicPartition { topic: topic.id, index })
+            })
+            .filter(|partition| !placed.contains(partition))
+            .collect();
+        if !missing.is_empty() {
+            tracing::error!(
+                partitions = missing.len(),
+                "partitions of the metadata have no log here; they start empty"
+            );
+            shard.view.settle(&homes);
+            let new = place(shard, &missing);
+            self.create_logs(shard, &new).await?;
+            homes.extend(new);
+        }
+        broadcast(shard, records, &homes).await
+    }
+}
+
+/// A partition and the shard that owns it.
+type Home = (TopicPartition, ShardId);
+
+/// Partitions that `records` add to `image`.
+fn added(image: &Image, records: &[Record]) -> Vec<TopicPartition> {
+    records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Partition(partition) => {
+                let known = image.partition(partition.topic, partition.index).is_some();
+                let id = TopicPartition { topic: partition.topic, index: partition.index };
+                (!known).then_some(id)
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Gives each new partition to the shard that owns the fewest.
+fn place(shard: &Shard, partitions: &[TopicPartition]) -> Vec<Home> {
+    let mut load = shard.view.load(shard.count());
+    partitions
+        .iter()
+        .filter_map(|partition| {
+            let (least, count) = load.iter_mut().enumerate().min_by_key(|(_, count)| **count)?;
+            *count += 1;
+            Some((*partition, ShardId(u16::try_from(least).ok()?)))
+        })
+        .collect()
+}
+
+fn by_shard(shard: &Shard, homes: &[Home]) -> Vec<(ShardId, Vec<TopicPartition>)> {
+    ShardId::all(shard.count())
+        .map(|id| {
+            let ids = homes.iter().filter(|(_, home)| *home == id).map(|(partition, _)| *partition);
+            (id, ids.collect::<Vec<_>>())
+        })
+        .filter(|(_, ids)| !ids.is_empty())
+        .collect()
+}
+
+fn was_deleted(records: &[Record], topic: TopicId) -> bool {
+    records.iter().any(|record| matches!(record, Record::TopicDeleted { topic: gone } if *gone == topic))
+}
+
+/// A log that the metadata does not list. What was deleted on purpose, or never held a record, goes;
+/// anything else is kept aside for a person to look at (R15).
+async fn discard(
+    shard: &Rc<Shard>,
+    home: ShardId,
+    partition: TopicPartition,
+    end: Offset,
+    deleted: bool,
+) -> Result<(), Gone> {
+    if deleted || end == Offset::ZERO {
+        shard.on(home, move |there: Rc<Shard>| async move { there.delete_log(partition).await }).await
+    } else {
+        tracing::error!(%partition, %end, "a log that the metadata does not list is set aside");
+        shard.on(home, move |there: Rc<Shard>| async move { there.set_aside(partition).await }).await
+    }
+}
+
+/// Has every shard apply `records`, whose new partitions live at `homes`.
+async fn broadcast(
+    shard: &Rc<Shard>,
+    records: &[Record],
+    homes: &[Home],
+) -> Result<(), ChangeError> {
+    for id in ShardId::all(shard.count()) {
+        let (records, homes) = (records.to_vec(), homes.to_vec());
+        shard.on(id, move |there: Rc<Shard>| async move { there.apply(&records, &homes) }).await?;
+    }
+    Ok(())
+}
+
+impl Shard {
+    /// Has shard 0 decide a wish. When it returns, every shard has applied what was decided.
+    pub(crate) async fn decide(self: &Rc<Self>, command: Command) -> Result<Reply, ChangeError> {
+        self.on(ShardId(0), move |there: Rc<Shard>| async move {
+            let controller = there.controller().ok_or(Gone)?;
+            controller.decide(&there, command).await
+        })
+        .await?
+    }
+
+    /// The logs this shard's store holds, with their ends.
+    fn held_logs(&self) -> Vec<(TopicPartition, Offset)> {
+        self.store.logs().map(|log| (log.id(), log.log_end_offset())).collect()
+    }
+
+    /// Makes empty logs; durable when it returns.
+    async fn create_logs(self: &Rc<Self>, ids: Vec<TopicPartition>) -> Result<(), String> {
+        if self.partition_count() + ids.len() > self.config.limits.partitions_max {
+            return Err(format!(
+                "this shard would own more than {} partitions",
+                self.config.limits.partitions_max
+            ));
+        }
+        self.store
+            .create(ids[0], storage::LogConfig::default(), LeaderEpoch::ZERO)
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    async fn delete_log(&self, id: TopicPartition) {
+        if let Err(error) = self.store.delete(id).await {
+            tracing::error!(partition = %id, %error, "a log could not be deleted");
+        }
+    }
+
+    async fn set_aside(&self, id: TopicPartition) {
+        if let Err(error) = self.store.set_aside(id).await {
+            tracing::error!(partition = %id, %error, "a log could not be set aside");
+        }
+    }
+
+    /// Takes in decided records: the image first, then what follows for this shard's partitions.
+    fn apply(self: &Rc<Self>, records: &[Record], homes: &[Home]) {
+        if let Err(error) = self.view.apply(records) {
+            tracing::error!(%error, "metadata that cannot be applied");
+            return;
+        }
+        self.view.settle(homes);
+        let image = self.view.image();
+        for (id, _) in homes.iter().filter(|(_, home)| *home == self.id) {
+            self.lead(&image, *id);
+        }
+        let touched: BTreeSet<TopicId> =
+            records.iter().filter_map(settings::touched_topic).collect();
+        for record in records {
+            if let Record::TopicDeleted { topic } = record {
+                self.drop_topic(*topic);
+            }
+        }
+        self.reconfigure(&image, &touched, records.iter().any(settings::touches_all));
+    }
+
+    /// Begins to lead a partition whose log exists.
+    fn lead(self: &Rc<Self>, image: &Image, id: TopicPartition) {
+        let (Some(topic), Some(placed), Some(log)) =
+            (image.topic(id.topic), image.partition(id.topic, id.index), self.store.log(id))
+        else {
+            return;
+        };
+        let config = Rc::new(settings::topic_config(self, image, topic));
+        let partition = Partition::new(id, log, placed.leader_epoch, Rc::clone(&config));
+        partition.configure(config);
+        self.adopt(partition);
+    }
+
+    fn drop_topic(self: &Rc<Self>, topic: TopicId) {
+        for partition in self.partitions() {
+            if partition.id.topic != topic {
+                continue;
+            }
+            self.disown(partition.id);
+            partition.wake();
+            let shard = Rc::clone(self);
+            self.world.spawn(runtime::TaskClass::Background, async move {
+                shard.delete_log(partition.id).await;
+            });
+        }
+        self.view.forget_topic(topic);
+    }
+
+    fn reconfigure(self: &Rc<Self>, image: &Image, topics: &BTreeSet<TopicId>, all: bool) {
+        if topics.is_empty() && !all {
+            return;
+        }
+        for partition in self.partitions() {
+            if (all || topics.contains(&partition.id.topic))
+                && let Some(topic) = image.topic(partition.id.topic)
+            {
+                partition.configure(Rc::new(settings::topic_config(self, image, topic)));
+            }
+        }
+    }
+}

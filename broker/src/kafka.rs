@@ -1,0 +1,144 @@
+//! The Kafka dialect: by API key to the file that serves it.
+//!
+//! A request is handled to its end before the next of its connection is begun, as Kafka does, save
+//! for produce: it is done here when its order is fixed, and is answered when it is on disk.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use protocol::kafka::header::HeaderError;
+use protocol::kafka::{Api, RequestHeader};
+use protocol::reader::{DecodeError, Reader};
+use protocol::wire::{Version, Wire};
+use runtime::Nanos;
+
+use crate::answer::Answer;
+use crate::connection::{Connection, Handled};
+use crate::metrics::Stage;
+use crate::pending::Pending;
+use crate::shard::Shard;
+
+mod api_versions;
+mod fetch;
+mod produce;
+
+/// What is served, and so advertised. A crate may know more messages than its broker answers.
+const SERVED: &[Api] = &[Api::Produce, Api::Fetch, Api::ApiVersions];
+
+/// One request: who asks, how, and the bytes.
+pub(crate) struct Request {
+    pub(crate) shard: Rc<Shard>,
+    pub(crate) api: Api,
+    pub(crate) version: Version,
+    pub(crate) correlation_id: i32,
+    /// The frame behind the length prefix; `body_at` is where the request's own fields begin.
+    pub(crate) frame: Bytes,
+    pub(crate) body_at: usize,
+    pub(crate) arrived: Nanos,
+}
+
+/// Why a request gets no answer and its connection is closed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error("the request cannot be decoded: {0}")]
+    Decode(#[from] DecodeError),
+    #[error("the answer cannot be encoded: {0}")]
+    Encode(#[from] protocol::wire::EncodeError),
+}
+
+impl Request {
+    /// Decodes the body. What is borrowed lives as long as this request.
+    pub(crate) fn decode<'a, T: Wire<'a>>(&'a self) -> Result<T, DecodeError> {
+        let mut reader = self.body();
+        let body = T::decode(&mut reader, self.version)?;
+        reader.finish()?;
+        Ok(body)
+    }
+
+    /// At the request's own fields.
+    pub(crate) fn body(&self) -> Reader<'_> {
+        Reader::request(&self.frame[self.body_at..])
+    }
+
+    /// Starts an answer: four bytes for the length, then the header.
+    pub(crate) fn answer_head(&self) -> Vec<u8> {
+        let mut head = Vec::with_capacity(256);
+        head.extend_from_slice(&[0; 4]);
+        head.extend_from_slice(&self.correlation_id.to_be_bytes());
+        // A client reads this header before it knows what the broker speaks.
+        if self.version.flexible && self.api != Api::ApiVersions {
+            head.push(0);
+        }
+        head
+    }
+
+    /// Who asked for what, without the request's own bytes, for answers that come later.
+    pub(crate) fn without_body(mut self) -> Self {
+        self.frame = Bytes::new();
+        self.body_at = 0;
+        self
+    }
+
+    /// A whole answer.
+    pub(crate) fn answer<'a, T: Wire<'a>>(&self, body: &T) -> Result<Answer, Broken> {
+        let mut bytes = self.answer_head();
+        body.encode(&mut bytes, self.version)?;
+        Ok(Answer::new(with_length(bytes, 0)))
+    }
+}
+
+/// Writes the length prefix of an answer whose pieces have `more_bytes` in total.
+pub(crate) fn with_length(mut bytes: Vec<u8>, more_bytes: usize) -> Vec<u8> {
+    let length = bytes.len() - 4 + more_bytes;
+    let length = i32::try_from(length).expect("an answer is far below 2 GiB");
+    bytes[..4].copy_from_slice(&length.to_be_bytes());
+    bytes
+}
+
+/// Handles one frame, length prefix removed.
+pub(crate) async fn handle(connection: &Rc<Connection>, frame: Bytes, arrived: Nanos) -> Handled {
+    let mut reader = Reader::request(&frame);
+    let decoded = RequestHeader::decode(&mut reader);
+    let body_at = frame.len() - reader.left_bytes();
+    let shard = &connection.shard;
+    match decoded {
+        Ok(header) => {
+            let RequestHeader { api, version, correlation_id, .. } = header;
+            let shard = Rc::clone(shard);
+            serve(Request { shard, api, version, correlation_id, frame, body_at, arrived }).await
+        }
+        Err(HeaderError::UnsupportedVersion { api: Api::ApiVersions, head }) => {
+            owe(api_versions::unknown_version(head.correlation_id))
+        }
+        Err(error) => {
+            tracing::info!(peer = %connection.peer, %error, "a request that is not served");
+            Handled::Close("a request that is not served")
+        }
+    }
+}
+
+async fn serve(request: Request) -> Handled {
+    match request.api {
+        Api::Produce => produce::handle(request),
+        Api::Fetch => {
+            let answer = fetch::handle(&request).await;
+            owe_as(answer, Stage::FetchTotal)
+        }
+        Api::ApiVersions => owe(api_versions::handle(&request)),
+        _ => Handled::Close("an API that is not served"),
+    }
+}
+
+fn owe(answer: Result<Answer, Broken>) -> Handled {
+    owe_as(answer, Stage::OtherTotal)
+}
+
+fn owe_as(answer: Result<Answer, Broken>, stage: Stage) -> Handled {
+    match answer {
+        Ok(answer) => Handled::Owe(Pending::Ready(answer), stage),
+        Err(error) => {
+            tracing::info!(%error, "request refused");
+            Handled::Close("the request cannot be decoded")
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! One partition led here: its log, and what it promises to those who write and read it.
+//!
+//! With one replica the leader's own disk is the whole in-sync set, so the high watermark is the
+//! durable offset.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use protocol::batch::{BatchError, CheckedBatch, Compression, RawBatch, RecordError};
+use protocol::metadata::config::TopicConfig;
+use protocol::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
+use runtime::sync::Notify;
+use storage::{AppendContext, AppendError, Log, ReadError, ReadLimit, Ticket};
+
+use crate::answer::Piece;
+use crate::append::{Acks, Landed, Refusal};
+use crate::metrics::Count;
+use crate::read::Found;
+use crate::recompress::recompress;
+use crate::settings;
+use crate::shard::Shard;
+
+/// A partition and its leader's state.
+pub(crate) struct Partition {
+    pub(crate) id: TopicPartition,
+    pub(crate) log: Log,
+    epoch: Cell<LeaderEpoch>,
+    config: RefCell<Rc<TopicConfig>>,
+    /// Fetches to be told when the high watermark rises.
+    watchers: RefCell<Vec<Weak<Notify>>>,
+}
+
+impl Partition {
+    /// A partition led here in `epoch`.
+    pub(crate) fn new(
+        id: TopicPartition,
+        log: Log,
+        epoch: LeaderEpoch,
+        config: Rc<TopicConfig>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            id,
+            log,
+            epoch: Cell::new(epoch),
+            config: RefCell::new(config),
+            watchers: RefCell::default(),
+        })
+    }
+
+    /// The epoch in which this broker leads it.
+    pub(crate) fn epoch(&self) -> LeaderEpoch {
+        self.epoch.get()
+    }
+
+    /// The topic's settings as they apply now.
+    pub(crate) fn config(&self) -> Rc<TopicConfig> {
+        Rc::clone(&self.config.borrow())
+    }
+
+    /// Applies changed settings.
+    pub(crate) fn configure(&self, config: Rc<TopicConfig>) {
+        self.log.configure(settings::log_config(&config));
+        *self.config.borrow_mut() = config;
+    }
+
+    /// Everything below it is on every in-sync replica's disk; readers see no further.
+    pub(crate) fn high_watermark(&self) -> i64 {
+        self.log.durable_offset().get()
+    }
+
+    /// Compares the epoch a client believes in with ours (KIP-320); -1 is no belief.
+    pub(crate) fn check_epoch(&self, theirs: i32) -> Result<(), ErrorCode> {
+        match theirs {
+            -1 => Ok(()),
+            epoch if epoch < self.epoch().get() => Err(ErrorCode::FencedLeaderEpoch),
+            epoch if epoch > self.epoch().get() => Err(ErrorCode::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the one batch in `records` its place. It is durable when the ticket is.
+    pub(crate) fn append(
+        &self,
+        shard: &Shard,
+        records: &[u8],
+        acks: Acks,
+    ) -> Result<(Landed, Ticket), Refusal> {
+        let config = self.config.borrow();
+        if acks == Acks::InSync && config.min_insync_replicas > 1 {
+            return Err(ErrorCode::NotEnoughReplicas.into());
+        }
+        let batch = checked(records)?;
+        if batch.is_transactional() {
+            return Err(Refusal::new(
+                ErrorCode::InvalidTxnState,
+                "transactions are not supported by this version",
+            ));
+        }
+        let recompressed;
+        let batch = match settings::codec(&config) {
+            Some((codec, level)) if codec != batch.compression() => {
+                recompressed = recompress(&batch, codec, level)?;
+                checked(&recompressed)?
+            }
+            _ => batch,
+        };
+        let context = AppendContext { epoch: self.epoch(), now_ms: shard.world.wall_ms() };
+        let appended = self.log.append(&batch, context).map_err(|error| refusal(&error))?;
+        if !appended.duplicate {
+            shard.metrics.add(Count::ProduceBatches, 1);
+            shard.metrics.add(Count::ProduceRecords, u64::from(batch.record_count()));
+            shard.metrics.add(Count::ProduceBytes, batch.bytes().len() as u64);
+        }
+        let landed = Landed {
+            base_offset: appended.base_offset.get(),
+            log_append_time_ms: appended.log_append_time_ms,
+            log_start_offset: self.log.log_start_offset().get(),
+        };
+        Ok((landed, appended.ticket))
+    }
+
+    /// Reads whole batches from `offset` up to the high watermark.
+    pub(crate) async fn read(
+        &self,
+        shard: &Shard,
+        offset: i64,
+        max_bytes: usize,
+        first: bool,
+    ) -> Found {
+        let high_watermark = self.high_watermark();
+        let mut found = Found {
+            error: ErrorCode::None,
+            high_watermark,
+            last_stable_offset: high_watermark,
+            log_start_offset: self.log.log_start_offset().get(),
+            pieces: Vec::new(),
+            bytes: 0,
+        };
+        if offset < found.log_start_offset || offset > high_watermark {
+            found.error = ErrorCode::OffsetOutOfRange;
+            return found;
+        }
+        if offset == high_watermark || (max_bytes == 0 && !first) {
+            return found;
+        }
+        let (Some(from), Some(end)) = (Offset::new(offset), Offset::new(high_watermark)) else {
+            found.error = ErrorCode::OffsetOutOfRange;
+            return found;
+        };
+        let limit = ReadLimit { max_bytes, end, at_least_one: first };
+        match self.log.read(from, limit).await {
+            Ok(outcome) => {
+                found.bytes = outcome.slices.iter().map(|block| block.len()).sum();
+                found.pieces = outcome.slices.into_iter().map(Piece::Block).collect();
+            }
+            Err(error) => {
+                if !matches!(error, ReadError::OutOfRange { .. }) {
+                    tracing::error!(shard = %shard.id, partition = %self.id, offset, %error, "read failed");
+                }
+                found.error = read_code(&error);
+            }
+        }
+        found
+    }
+
+    /// Has `news` told at the next rise of the high watermark.
+    pub(crate) fn watch(&self, news: &Rc<Notify>) {
+        let mut watchers = self.watchers.borrow_mut();
+        watchers.retain(|watcher| watcher.strong_count() > 0);
+        watchers.push(Rc::downgrade(news));
+    }
+
+    /// The high watermark rose: tells those who watch.
+    pub(crate) fn wake(&self) {
+        for watcher in self.watchers.borrow_mut().drain(..) {
+            if let Some(news) = watcher.upgrade() {
+                news.notify_all();
+            }
+        }
+    }
+}
+
+/// Checks what a client sent: exactly one whole batch that Kafka would take as well.
+fn checked(records: &[u8]) -> Result<CheckedBatch<'_>, Refusal> {
+    if records.is_empty() {
+        return Err(Refusal::new(ErrorCode::InvalidRecord, "there is no record batch"));
+    }
+    let (batch, rest) = RawBatch::split_first(records).map_err(|error| batch_refusal(&error))?;
+    if !rest.is_empty() {
+        let text = "a produce request carries exactly one record batch per partition";
+        return Err(Refusal::new(ErrorCode::InvalidRecord, text));
+    }
+    let batch = batch.check_produced().map_err(|error| batch_refusal(&error))?;
+    if batch.compression() == Compression::None {
+        batch.walk().map_err(|error| record_refusal(&error))?;
+    }
+    Ok(batch)
+}
+
+fn batch_refusal(error: &BatchError) -> Refusal {
+    Refusal::new(error.code(), error.to_string())
+}
+
+fn record_refusal(error: &RecordError) -> Refusal {
+    Refusal::new(error.code(), error.to_string())
+}
+
+fn refusal(error: &AppendError) -> Refusal {
+    Refusal::new(ErrorCode::KafkaStorageError, error.to_string())
+}
+
+fn read_code(error: &ReadError) -> ErrorCode {
+    match error {
+        ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+    }
+}

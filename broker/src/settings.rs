@@ -1,0 +1,51 @@
+//! Topic settings on their way to the log: from what was configured to what storage does.
+
+use protocol::TopicId;
+use protocol::batch::Compression;
+use protocol::metadata::config::{CompressionType, Layers, TopicConfig};
+use protocol::metadata::{Image, Record, Resource, Topic};
+use storage::LogConfig;
+
+use crate::shard::Shard;
+
+/// A topic's settings as they count now.
+pub(crate) fn topic_config(shard: &Shard, image: &Image, topic: &Topic) -> TopicConfig {
+    let layers = Layers::new(image, shard.node.broker_id, &shard.config.kafka_settings);
+    TopicConfig::resolve(&layers, Some(&topic.configs))
+}
+
+/// What storage needs to know of them.
+pub(crate) fn log_config(config: &TopicConfig) -> LogConfig {
+    drop(config.clone());
+    LogConfig::default()
+}
+
+/// The codec a topic insists on, and its level; none if each batch stays as it came.
+pub(crate) fn codec(config: &TopicConfig) -> Option<(Compression, Option<i32>)> {
+    match config.compression {
+        CompressionType::Producer => None,
+        CompressionType::Uncompressed => Some((Compression::None, None)),
+        CompressionType::Gzip => Some((Compression::Gzip, config.gzip_level.map(i32::from))),
+        CompressionType::Snappy => Some((Compression::Snappy, None)),
+        CompressionType::Lz4 => Some((Compression::Lz4, None)),
+        CompressionType::Zstd => Some((Compression::Zstd, Some(config.zstd_level))),
+    }
+}
+
+/// The topic whose own settings a record changes.
+pub(crate) fn touched_topic(record: &Record) -> Option<TopicId> {
+    match record {
+        Record::ConfigSet { resource: Resource::Topic(topic), .. }
+        | Record::ConfigCleared { resource: Resource::Topic(topic), .. } => Some(*topic),
+        _ => None,
+    }
+}
+
+/// Whether a record changes settings that topics inherit.
+pub(crate) fn touches_all(record: &Record) -> bool {
+    matches!(
+        record,
+        Record::ConfigSet { resource: Resource::Broker(_) | Resource::BrokerDefault, .. }
+            | Record::ConfigCleared { resource: Resource::Broker(_) | Resource::BrokerDefault, .. }
+    )
+}

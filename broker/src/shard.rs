@@ -1,0 +1,193 @@
+//! Everything one core owns: its logs, its connections, its copy of the metadata.
+//!
+//! A shard is one thread. Nothing here is shared with another core; whoever needs a partition of
+//! another shard sends it work ([`Shard::on`]) and awaits the answer.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use protocol::{ErrorCode, TopicPartition};
+use runtime::{Listener, Map, ShardId, World, sync::{OneReceiver, OneSender, oneshot}};
+use storage::Store;
+
+use crate::config::BrokerConfig;
+use crate::controller::Controller;
+use crate::connection::registry::Registry;
+use crate::metrics::ShardMetrics;
+use crate::partition::Partition;
+use crate::view::{Node, View};
+
+pub(crate) type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Work sent to another shard. It runs there at once, up to its first await, in the order sent.
+type Work = Box<dyn FnOnce(Rc<Shard>) -> LocalFuture<Box<dyn Any + Send>> + Send>;
+
+/// What travels between shards.
+pub(crate) enum Mail {
+    /// Do this and return what it gives.
+    Call { token: u64, work: Work },
+    /// What a call gave.
+    Return { token: u64, value: Box<dyn Any + Send> },
+}
+
+/// The asked shard has stopped, or answered with something else than was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the shard that owns the partition has stopped")]
+pub(crate) struct Gone;
+
+impl Gone {
+    /// What a client is told: try again, elsewhere or later.
+    pub(crate) const fn code(self) -> ErrorCode {
+        ErrorCode::NotLeaderOrFollower
+    }
+}
+
+/// One core's share of a broker.
+pub(crate) struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) world: World,
+    pub(crate) config: Rc<BrokerConfig>,
+    pub(crate) node: Rc<Node>,
+    pub(crate) store: Store,
+    pub(crate) view: View,
+    pub(crate) metrics: ShardMetrics,
+    pub(crate) registry: Registry,
+    partitions: RefCell<Map<TopicPartition, Rc<Partition>>>,
+    count: usize,
+    pub(crate) listeners: RefCell<Vec<Rc<Listener>>>,
+    controller: RefCell<Option<Rc<Controller>>>,
+    calls: RefCell<Map<u64, OneSender<Box<dyn Any + Send>>>>,
+    next_call: Cell<u64>,
+    stopping: Cell<bool>,
+}
+
+/// What a shard is made of.
+pub(crate) struct Parts {
+    pub(crate) id: ShardId,
+    pub(crate) world: World,
+    pub(crate) config: Rc<BrokerConfig>,
+    pub(crate) node: Rc<Node>,
+    pub(crate) store: Store,
+    pub(crate) count: usize,
+    pub(crate) registry: Registry,
+}
+
+impl Shard {
+    /// Puts the parts together. Nothing runs yet: see [`Shard::serve_mail`].
+    pub(crate) fn new(parts: Parts) -> Rc<Self> {
+        Rc::new(Self {
+            id: parts.id,
+            metrics: ShardMetrics::new(parts.id),
+            view: View::new(),
+            partitions: RefCell::new(Map::default()),
+            calls: RefCell::new(Map::default()),
+            next_call: Cell::new(0),
+            stopping: Cell::new(false),
+            world: parts.world,
+            config: parts.config,
+            node: parts.node,
+            store: parts.store,
+            count: parts.count,
+            listeners: RefCell::default(),
+            controller: RefCell::default(),
+            registry: parts.registry,
+        })
+    }
+
+    /// How many shards this broker has.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether the broker is going down: new requests are not begun.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// No further requests are begun from here on.
+    pub(crate) fn stop(&self) {
+        self.stopping.set(true);
+    }
+
+    /// Shard 0 decides from here on.
+    pub(crate) fn install(&self, controller: Rc<Controller>) {
+        *self.controller.borrow_mut() = Some(controller);
+    }
+
+    /// Who decides, on shard 0 once it has started.
+    pub(crate) fn controller(&self) -> Option<Rc<Controller>> {
+        self.controller.borrow().clone()
+    }
+
+    /// Waits until every other shard has answered its clients, too.
+    pub(crate) async fn others_drained(&self) {}
+
+    /// The partition, if this shard owns it.
+    pub(crate) fn partition(&self, id: TopicPartition) -> Option<Rc<Partition>> {
+        self.partitions.borrow().get(&id).map(Rc::clone)
+    }
+
+    /// Every partition this shard owns, in no particular order.
+    pub(crate) fn partitions(&self) -> Vec<Rc<Partition>> {
+        self.partitions.borrow().values().map(Rc::clone).collect()
+    }
+
+    /// How many partitions this shard owns.
+    pub(crate) fn partition_count(&self) -> usize {
+        self.partitions.borrow().len()
+    }
+
+    /// Takes ownership of a partition.
+    pub(crate) fn adopt(&self, partition: Rc<Partition>) {
+        self.partitions.borrow_mut().insert(partition.id, partition);
+    }
+
+    /// Gives a partition up; requests for it are answered as unknown from here on.
+    pub(crate) fn disown(&self, id: TopicPartition) -> Option<Rc<Partition>> {
+        self.partitions.borrow_mut().remove(&id)
+    }
+
+    /// Runs `work` on shard `home` and gives what it gives.
+    ///
+    /// The part of `work` before its first await runs in the order of the calls to that shard, so
+    /// appends keep their order. On this very shard it runs at once.
+    pub(crate) async fn on<T, F, W>(self: &Rc<Self>, home: ShardId, work: W) -> Result<T, Gone>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + 'static,
+        W: FnOnce(Rc<Shard>) -> F + Send + 'static,
+    {
+        if home == self.id {
+            return Ok(work(Rc::clone(self)).await);
+        }
+        let answer = self.send(home, work);
+        let value = answer.await.map_err(|_closed| Gone)?;
+        value.downcast::<T>().map(|value| *value).map_err(|_other| Gone)
+    }
+
+    /// Sends `work` to shard `home` now; the answer can be awaited later.
+    pub(crate) fn send<T, F, W>(
+        self: &Rc<Self>,
+        home: ShardId,
+        work: W,
+    ) -> OneReceiver<Box<dyn Any + Send>>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + 'static,
+        W: FnOnce(Rc<Shard>) -> F + Send + 'static,
+    {
+        let token = self.next_call.get();
+        self.next_call.set(token + 1);
+        let (sender, receiver) = oneshot();
+        self.calls.borrow_mut().insert(token, sender);
+        let work: Work = Box::new(move |shard| {
+            let running = work(shard);
+            Box::pin(async move { Box::new(running.await) as Box<dyn Any + Send> })
+        });
+        drop((home, work));
+        receiver
+    }
+}
