@@ -112,9 +112,8 @@ async fn snapshots(shard: &Rc<Shard>) -> Vec<Snapshot> {
 async fn health(shard: &Rc<Shard>) -> Vec<u8> {
     let mut fenced = Vec::new();
     for id in ShardId::all(shard.count()) {
-        let reason = shard.on(id, |there| async move {
-            there.store.fenced().map(|reason| reason.to_string())
-        });
+        let reason = shard
+            .on(id, |there| async move { there.store.fenced().map(|reason| reason.to_string()) });
         match reason.await {
             Ok(None) => {}
             Ok(Some(reason)) => fenced.push(format!("shard {id}: {reason}")),

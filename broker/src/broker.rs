@@ -199,8 +199,7 @@ impl Shard {
 
     async fn listen_admin(self: &Rc<Self>, addr: SocketAddr) -> Result<(), String> {
         let options = ListenOptions { shared: true, ..Default::default() };
-        let listener =
-            self.world.listen(addr, options).await.map_err(|error| error.to_string())?;
+        let listener = self.world.listen(addr, options).await.map_err(|error| error.to_string())?;
         let listener = Rc::new(listener);
         self.listeners.borrow_mut().push(Rc::clone(&listener));
         self.world.spawn(TaskClass::Serve, admin::serve(Rc::clone(self), listener));

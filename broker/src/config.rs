@@ -216,15 +216,16 @@ pub fn parse_size(text: &str) -> Result<u64, ConfigError> {
 /// # Errors
 /// [`ConfigError::Address`] when there is no port or no host.
 pub fn parse_advertised(value: &str) -> Result<(String, u16), ConfigError> {
-    let wrong = |reason: &str| ConfigError::Address { value: value.to_owned(), reason: reason.into() };
+    let wrong =
+        |reason: &str| ConfigError::Address { value: value.to_owned(), reason: reason.into() };
     let (host, port) = value.rsplit_once(':').ok_or_else(|| wrong("there is no ':'"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     if host.is_empty() {
         return Err(wrong("the host is empty"));
     }
-    let port = port
-        .parse()
-        .map_err(|_ignored: std::num::ParseIntError| wrong("the port is not a number below 65536"))?;
+    let port = port.parse().map_err(|_ignored: std::num::ParseIntError| {
+        wrong("the port is not a number below 65536")
+    })?;
     Ok((host.to_owned(), port))
 }
 

@@ -183,7 +183,9 @@ impl Connection {
     async fn handle(self: &Rc<Self>, frame: Bytes) -> Result<(), String> {
         let arrived = self.shard.world.now();
         let handled = match self.dialect {
-            Dialect::Kafka => kafka::handle(self, frame.slice(frame::PREFIX_BYTES..), arrived).await,
+            Dialect::Kafka => {
+                kafka::handle(self, frame.slice(frame::PREFIX_BYTES..), arrived).await
+            }
             Dialect::Native => native::handle(self, frame, arrived).await,
         };
         self.shard.metrics.add(Count::Requests, 1);

@@ -53,8 +53,7 @@ impl Controller {
             capabilities: Capabilities::default(),
             partitions_max: shard.config.limits.partitions_max * shard.count(),
         };
-        let controller =
-            Rc::new(Self { log, rules, turn: Semaphore::new(1) });
+        let controller = Rc::new(Self { log, rules, turn: Semaphore::new(1) });
         controller.adopt_all(shard, &records).await?;
         Ok(controller)
     }
@@ -89,7 +88,8 @@ impl Controller {
     /// Makes the logs of new partitions at their homes; all or none.
     async fn create_logs(&self, shard: &Rc<Shard>, homes: &[Home]) -> Result<(), ChangeError> {
         for (home, ids) in by_shard(shard, homes) {
-            let made = shard.on(home, move |there: Rc<Shard>| async move { there.create_logs(ids).await });
+            let made =
+                shard.on(home, move |there: Rc<Shard>| async move { there.create_logs(ids).await });
             if let Err(reason) = made.await? {
                 self.delete_logs(shard, homes).await;
                 return Err(ChangeError::Storage(reason));
@@ -126,7 +126,8 @@ impl Controller {
                     homes.push((partition, id));
                     placed.insert(partition);
                 } else {
-                    discard(shard, id, partition, end, was_deleted(records, partition.topic)).await?;
+                    discard(shard, id, partition, end, was_deleted(records, partition.topic))
+                        .await?;
                 }
             }
         }
@@ -193,7 +194,9 @@ fn by_shard(shard: &Shard, homes: &[Home]) -> Vec<(ShardId, Vec<TopicPartition>)
 }
 
 fn was_deleted(records: &[Record], topic: TopicId) -> bool {
-    records.iter().any(|record| matches!(record, Record::TopicDeleted { topic: gone } if *gone == topic))
+    records
+        .iter()
+        .any(|record| matches!(record, Record::TopicDeleted { topic: gone } if *gone == topic))
 }
 
 /// A log that the metadata does not list. What was deleted on purpose, or never held a record, goes;
@@ -206,10 +209,14 @@ async fn discard(
     deleted: bool,
 ) -> Result<(), Gone> {
     if deleted || end == Offset::ZERO {
-        shard.on(home, move |there: Rc<Shard>| async move { there.delete_log(partition).await }).await
+        shard
+            .on(home, move |there: Rc<Shard>| async move { there.delete_log(partition).await })
+            .await
     } else {
         tracing::error!(%partition, %end, "a log that the metadata does not list is set aside");
-        shard.on(home, move |there: Rc<Shard>| async move { there.set_aside(partition).await }).await
+        shard
+            .on(home, move |there: Rc<Shard>| async move { there.set_aside(partition).await })
+            .await
     }
 }
 

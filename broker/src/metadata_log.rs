@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
-use protocol::batch::records::Record as BatchRecord;
 use protocol::batch::builder::BatchBuilder;
+use protocol::batch::records::Record as BatchRecord;
 use protocol::batch::{Compression, RawBatch};
 use protocol::metadata::{Image, Record};
 use protocol::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
@@ -62,7 +62,8 @@ impl MetadataLog {
         while from < end {
             let wrong = |reason: String| MetadataLogError::Read { offset: from, reason };
             let limit = ReadLimit { max_bytes: READ_BYTES, end, at_least_one: true };
-            let read = self.log.read(from, limit).await.map_err(|error| wrong(error.to_string()))?;
+            let read =
+                self.log.read(from, limit).await.map_err(|error| wrong(error.to_string()))?;
             let mut bytes = Vec::new();
             for slice in &read.slices {
                 bytes.extend_from_slice(slice);

@@ -52,7 +52,10 @@ impl Stage {
 /// The names, help texts and kinds of what is counted, in the order of [`Count`].
 const COUNTERS: [(&str, &str); Count::LAST as usize + 1] = [
     ("corelog_connections_accepted_total", "Connections accepted."),
-    ("corelog_connections_refused_total", "Connections closed at once because a limit was reached."),
+    (
+        "corelog_connections_refused_total",
+        "Connections closed at once because a limit was reached.",
+    ),
     ("corelog_connections_idle_closed_total", "Connections closed for being silent."),
     ("corelog_frames_bad_total", "Connections closed for a frame that cannot be one."),
     ("corelog_frames_slow_total", "Connections closed because a frame did not arrive in time."),

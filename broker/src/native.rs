@@ -8,7 +8,11 @@ use runtime::Nanos;
 use crate::connection::{Connection, Handled};
 
 /// Handles one frame.
-pub(crate) async fn handle(_connection: &Rc<Connection>, _frame: Bytes, _arrived: Nanos) -> Handled {
+pub(crate) async fn handle(
+    _connection: &Rc<Connection>,
+    _frame: Bytes,
+    _arrived: Nanos,
+) -> Handled {
     Handled::Close("the native protocol is not served yet")
 }
 

@@ -10,12 +10,15 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use protocol::{ErrorCode, TopicPartition};
-use runtime::{Listener, Map, ShardId, World, sync::{OneReceiver, OneSender, oneshot}};
+use runtime::{
+    Listener, Map, ShardId, World,
+    sync::{OneReceiver, OneSender, oneshot},
+};
 use storage::Store;
 
 use crate::config::BrokerConfig;
-use crate::controller::Controller;
 use crate::connection::registry::Registry;
+use crate::controller::Controller;
 use crate::metrics::ShardMetrics;
 use crate::partition::Partition;
 use crate::view::{Node, View};

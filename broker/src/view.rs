@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use protocol::{BrokerId, TopicId, TopicPartition};
 use protocol::metadata::image::ApplyError;
 use protocol::metadata::{Image, Record};
+use protocol::{BrokerId, TopicId, TopicPartition};
 use runtime::{Map, ShardId};
 
 /// Who this broker is, as clients are told.

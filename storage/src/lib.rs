@@ -8,3 +8,6 @@ pub mod limits;
 mod log;
 mod mutation;
 mod segment;
+
+mod stub;
+pub use stub::*;

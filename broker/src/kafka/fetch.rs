@@ -30,7 +30,8 @@ pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
     let (wanted, mut found) = plan(request, &body);
     if session_error == ErrorCode::None {
         let asked: Vec<Wanted> = wanted.iter().flatten().copied().collect();
-        let read = read::read(shard, &asked, bounds(request, &body, found.iter().any(Option::is_some)));
+        let read =
+            read::read(shard, &asked, bounds(request, &body, found.iter().any(Option::is_some)));
         let mut read = read.await.into_iter();
         for (slot, want) in found.iter_mut().zip(&wanted) {
             if want.is_some() {
@@ -99,10 +100,8 @@ fn respond(
     for topic in topics {
         writer.topic(topic.topic, topic.topic_id, topic.partitions.len())?;
         for partition in &topic.partitions {
-            let part = found
-                .next()
-                .flatten()
-                .unwrap_or(Found::error(ErrorCode::UnknownTopicOrPartition));
+            let part =
+                found.next().flatten().unwrap_or(Found::error(ErrorCode::UnknownTopicOrPartition));
             let data = PartitionData {
                 partition_index: partition.partition,
                 error_code: part.error,

@@ -5,9 +5,7 @@
 use std::rc::Rc;
 
 use protocol::kafka::produce::walk::{ProduceWalk, TopicWalk};
-use protocol::kafka::produce::{
-    PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
-};
+use protocol::kafka::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
 use protocol::wire::Wire;
 use protocol::{ErrorCode, PartitionIndex, TopicId, TopicPartition};
 
@@ -69,8 +67,9 @@ fn append_topic(
         let id = known.zip(PartitionIndex::new(partition.index));
         match (id, partition.records) {
             (None, _) => appending.refuse(unknown.into()),
-            (Some(_), None) => appending
-                .refuse(Refusal::new(ErrorCode::InvalidRecord, "there is no record batch")),
+            (Some(_), None) => {
+                appending.refuse(Refusal::new(ErrorCode::InvalidRecord, "there is no record batch"))
+            }
             (Some((topic, index)), Some(records)) => {
                 let id = TopicPartition { topic: topic.id, index };
                 appending.append(shard, id, &request.frame, records);
