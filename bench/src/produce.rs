@@ -78,7 +78,8 @@ pub async fn run(
             sending: Cell::new(true),
         });
         run.running.set(run.running.get() + 2);
-        world.spawn(TaskClass::Serve, send_all(Rc::clone(&run), Rc::clone(&line), sender, requests));
+        world
+            .spawn(TaskClass::Serve, send_all(Rc::clone(&run), Rc::clone(&line), sender, requests));
         world.spawn(TaskClass::Serve, receive_all(Rc::clone(&run), line, frames));
     }
 
@@ -252,9 +253,7 @@ fn check(frame: &[u8]) -> Result<(), BenchError> {
         .flat_map(|topic| &topic.partition_responses)
         .find(|partition| partition.error_code != ErrorCode::None);
     match refused {
-        Some(partition) => {
-            Err(BenchError::Refused { what: "produce", code: partition.error_code })
-        }
+        Some(partition) => Err(BenchError::Refused { what: "produce", code: partition.error_code }),
         None => Ok(()),
     }
 }

@@ -33,9 +33,7 @@ pub(crate) fn frame<'a>(
     let header =
         RequestHeader { api, version, correlation_id: 0, client_id: Some("corelog-bench") };
     let mut bytes = Vec::new();
-    header
-        .encode_frame(&mut bytes, body)
-        .map_err(|error| BenchError::Plan(error.to_string()))?;
+    header.encode_frame(&mut bytes, body).map_err(|error| BenchError::Plan(error.to_string()))?;
     Ok(bytes)
 }
 

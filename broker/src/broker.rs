@@ -4,15 +4,19 @@
 //! store; shard 0 reads the metadata and hands out partitions; every shard listens; `ready`.
 //! Stop: nobody accepts or reads any more; what is owed is answered; stores close.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::task::Poll;
 use std::time::Duration;
 
 use runtime::{
-    ListenOptions, Listener, PortClaim, ShardContext, ShardId, ShardsConfig, TaskClass, run_shards,
+    ListenOptions, Listener, MeshBuilder, PortClaim, ShardContext, ShardId, ShardsConfig,
+    TaskClass, World, run_shards,
 };
 use storage::Store;
 
@@ -21,13 +25,15 @@ use crate::config::BrokerConfig;
 use crate::connection::registry::Registry;
 use crate::connection::{self, Dialect};
 use crate::controller::Controller;
-use crate::shard::{Parts, Shard};
+use crate::shard::{Mail, Parts, Shard};
 use crate::view::Node;
 
 /// How long answers that are owed may take to leave when the broker stops.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How often silent connections are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Mail that may wait for one shard; far more than the requests its peers may have under way.
+const MAIL_MAX: usize = 1 << 20;
 /// TCP probes a silent peer after this time, so that a dead one is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(120);
 
@@ -65,6 +71,7 @@ struct Common {
     config: BrokerConfig,
     serving: Serving,
     connections: Arc<AtomicUsize>,
+    mesh: MeshBuilder<Mail>,
     on_ready: Box<dyn Fn(&Serving) + Send + Sync>,
     /// Keep the ports ours while shards listen on them.
     _claims: [PortClaim; 3],
@@ -102,6 +109,7 @@ pub fn run(
             shards: config.shards,
         },
         connections: Arc::new(AtomicUsize::new(0)),
+        mesh: MeshBuilder::new(config.shards, MAIL_MAX),
         on_ready: Box::new(on_ready),
         _claims: claims,
         config,
@@ -128,23 +136,44 @@ pub fn run(
 /// One shard's life.
 async fn shard_main(context: ShardContext, common: &Common) -> Result<(), String> {
     let world = context.world.clone();
+    let mesh = common.mesh.clone().join(&world).await;
     let store = Store::open(world.clone()).await.map_err(|error| error.to_string())?;
     let shard = Shard::new(Parts {
         id: context.shard,
         count: context.shards,
+        mesh,
         config: Rc::new(common.config.clone()),
         node: Rc::new(node(common)),
         registry: Registry::new(Arc::clone(&common.connections)),
         world: world.clone(),
         store,
     });
+    world.spawn(TaskClass::Serve, Rc::clone(&shard).serve_mail());
     if context.shard == ShardId(0) {
-        start_broker(&shard, common).await?;
+        match unless_stopping(&world, start_broker(&shard, common)).await {
+            Some(Ok(())) => {}
+            Some(Err(reason)) => return Err(reason),
+            // Another shard has failed and says why.
+            None => return Ok(()),
+        }
     }
     world.stopping().await;
     shard.stop_serving().await;
     shard.store.close().await;
     Ok(())
+}
+
+/// What `work` gives, or nothing if the broker is told to stop first.
+async fn unless_stopping<T>(world: &World, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut stopping = pin!(world.stopping());
+    poll_fn(|context| {
+        if let Poll::Ready(value) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(value));
+        }
+        stopping.as_mut().poll(context).map(|()| None)
+    })
+    .await
 }
 
 fn node(common: &Common) -> Node {

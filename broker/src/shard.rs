@@ -10,10 +10,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use protocol::{ErrorCode, TopicPartition};
-use runtime::{
-    Listener, Map, ShardId, World,
-    sync::{OneReceiver, OneSender, oneshot},
-};
+use runtime::sync::{Notify, OneReceiver, OneSender, oneshot};
+use runtime::{Listener, Map, Mesh, MeshFull, ShardId, TaskClass, World};
 use storage::Store;
 
 use crate::config::BrokerConfig;
@@ -25,7 +23,8 @@ use crate::view::{Node, View};
 
 pub(crate) type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// Work sent to another shard. It runs there at once, up to its first await, in the order sent.
+/// Work sent to another shard. It is called there in the order sent; the future it gives runs
+/// beside the others.
 type Work = Box<dyn FnOnce(Rc<Shard>) -> LocalFuture<Box<dyn Any + Send>> + Send>;
 
 /// What travels between shards.
@@ -60,6 +59,9 @@ pub(crate) struct Shard {
     pub(crate) registry: Registry,
     partitions: RefCell<Map<TopicPartition, Rc<Partition>>>,
     count: usize,
+    mesh: Mesh<Mail>,
+    drained: Cell<usize>,
+    drained_changed: Notify,
     pub(crate) listeners: RefCell<Vec<Rc<Listener>>>,
     controller: RefCell<Option<Rc<Controller>>>,
     calls: RefCell<Map<u64, OneSender<Box<dyn Any + Send>>>>,
@@ -75,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) node: Rc<Node>,
     pub(crate) store: Store,
     pub(crate) count: usize,
+    pub(crate) mesh: Mesh<Mail>,
     pub(crate) registry: Registry,
 }
 
@@ -94,6 +97,9 @@ impl Shard {
             node: parts.node,
             store: parts.store,
             count: parts.count,
+            mesh: parts.mesh,
+            drained: Cell::new(0),
+            drained_changed: Notify::new(),
             listeners: RefCell::default(),
             controller: RefCell::default(),
             registry: parts.registry,
@@ -125,8 +131,20 @@ impl Shard {
         self.controller.borrow().clone()
     }
 
-    /// Waits until every other shard has answered its clients, too.
-    pub(crate) async fn others_drained(&self) {}
+    /// Waits until every other shard has answered its clients, too: until then they may need us.
+    pub(crate) async fn others_drained(self: &Rc<Self>) {
+        for id in ShardId::all(self.count).filter(|id| *id != self.id) {
+            // Nobody awaits the answer: a shard that is gone needs nothing any more.
+            drop(self.send(id, |there: Rc<Self>| {
+                there.drained.set(there.drained.get() + 1);
+                there.drained_changed.notify_all();
+                async {}
+            }));
+        }
+        while self.drained.get() + 1 < self.count {
+            self.drained_changed.notified().await;
+        }
+    }
 
     /// The partition, if this shard owns it.
     pub(crate) fn partition(&self, id: TopicPartition) -> Option<Rc<Partition>> {
@@ -155,8 +173,8 @@ impl Shard {
 
     /// Runs `work` on shard `home` and gives what it gives.
     ///
-    /// The part of `work` before its first await runs in the order of the calls to that shard, so
-    /// appends keep their order. On this very shard it runs at once.
+    /// `work` itself runs in the order of the calls to that shard, so appends keep their order; the
+    /// future it gives runs later. On this very shard it runs at once.
     pub(crate) async fn on<T, F, W>(self: &Rc<Self>, home: ShardId, work: W) -> Result<T, Gone>
     where
         T: Send + 'static,
@@ -190,7 +208,44 @@ impl Shard {
             let running = work(shard);
             Box::pin(async move { Box::new(running.await) as Box<dyn Any + Send> })
         });
-        drop((home, work));
+        if self.mesh.send(home, Mail::Call { token, work }).is_err() {
+            // Dropping the sender tells the receiver.
+            self.calls.borrow_mut().remove(&token);
+        }
         receiver
+    }
+
+    /// Takes mail for as long as the shard lives.
+    pub(crate) async fn serve_mail(self: Rc<Self>) {
+        let mut mail = Vec::new();
+        loop {
+            self.mesh.recv(&mut mail).await;
+            for (from, mail) in mail.drain(..) {
+                match mail {
+                    Mail::Call { token, work } => {
+                        // The work's own part, up to the future it gives, runs here, in order.
+                        let running = work(Rc::clone(&self));
+                        let shard = Rc::clone(&self);
+                        self.world.spawn(TaskClass::Serve, async move {
+                            let value = running.await;
+                            shard.give_back(from, Mail::Return { token, value }).await;
+                        });
+                    }
+                    Mail::Return { token, value } => {
+                        let waiting = self.calls.borrow_mut().remove(&token);
+                        // Who no longer waits needs no answer.
+                        drop(waiting.map(|waiting| waiting.send(value)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends an answer, however long that shard takes to have room for it.
+    async fn give_back(&self, to: ShardId, mut mail: Mail) {
+        while let Err(MeshFull(back)) = self.mesh.send(to, mail) {
+            mail = back;
+            self.world.turn().await;
+        }
     }
 }
