@@ -6,6 +6,7 @@
 use std::io::{self, IoSlice};
 
 use bytes::Bytes;
+use runtime::sync::Permit;
 use runtime::{ReadBlock, Sender};
 
 /// Record bytes inside an answer.
@@ -28,25 +29,31 @@ impl Piece {
 }
 
 /// One answer, length prefix included.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Answer {
     head: Vec<u8>,
     /// Pieces and the position in `head` before which each is sent, in order.
     pieces: Vec<(usize, Piece)>,
     bytes: usize,
+    /// The memory the pieces take, given back when they are sent.
+    _loan: Option<Permit>,
 }
 
 impl Answer {
     /// An answer without records.
     pub(crate) fn new(head: Vec<u8>) -> Self {
-        Self { bytes: head.len(), head, pieces: Vec::new() }
+        Self { bytes: head.len(), head, pieces: Vec::new(), _loan: None }
     }
 
     /// An answer with records; positions rise and lie inside `head`.
-    pub(crate) fn with_pieces(head: Vec<u8>, pieces: Vec<(usize, Piece)>) -> Self {
+    pub(crate) fn with_pieces(
+        head: Vec<u8>,
+        pieces: Vec<(usize, Piece)>,
+        loan: Option<Permit>,
+    ) -> Self {
         debug_assert!(pieces.is_sorted_by_key(|(at, _)| *at), "pieces are spliced in order");
         let records: usize = pieces.iter().map(|(_, piece)| piece.as_slice().len()).sum();
-        Self { bytes: head.len() + records, head, pieces }
+        Self { bytes: head.len() + records, head, pieces, _loan: loan }
     }
 
     /// How many bytes go out.
@@ -97,6 +104,7 @@ mod tests {
         let answer = Answer::with_pieces(
             b"headmidtail".to_vec(),
             vec![(4, piece(b"<1>")), (4, piece(b"<2>")), (7, piece(b"<3>"))],
+            None,
         );
         let mut slices = Vec::new();
         answer.gather(&mut slices);

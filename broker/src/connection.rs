@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use protocol::frame;
 use runtime::sync::Notify;
 use runtime::{Nanos, Receiver, Sender, Stream, TaskClass};
@@ -21,11 +21,11 @@ use crate::metrics::{Count, Stage};
 use crate::pending::Pending;
 use crate::shard::Shard;
 use crate::{kafka, native};
+use intake::{Front, Intake};
 
+mod intake;
 pub(crate) mod registry;
 
-/// The least room offered to the socket per read, and the step in which a stranger's frame grows.
-const READ_BYTES: usize = 64 * 1024;
 /// Answers sent with one system call at most, and their bytes.
 const GATHER_ANSWERS: usize = 64;
 const GATHER_BYTES: usize = 1 << 20;
@@ -106,18 +106,15 @@ pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, dialect: Dialect) {
 
 impl Connection {
     async fn read_all(self: Rc<Self>, mut receiver: Receiver) {
-        let mut buffer = BytesMut::new();
-        // The largest frame this peer has completed: so much it may reserve at once.
-        let mut trusted_bytes = READ_BYTES;
+        let mut intake = Intake::new();
         let reason = loop {
-            match self.take_frames(&mut buffer, &mut trusted_bytes).await {
-                Ok(()) => {}
-                Err(reason) => break reason,
+            if let Err(reason) = self.take_frames(&mut intake).await {
+                break reason;
             }
             if !self.sending.get() || self.shard.is_stopping() {
                 break String::new();
             }
-            match receiver.read_buf(&mut buffer).await {
+            match intake.read(&self.shard.world, &mut receiver).await {
                 Ok(0) => break String::new(),
                 Ok(count) => self.shard.metrics.add(Count::BytesReceived, count as u64),
                 Err(error) => {
@@ -135,40 +132,32 @@ impl Connection {
         self.changed.notify_all();
     }
 
-    /// Handles every whole frame in the buffer, then makes room for the rest of the next one.
-    async fn take_frames(
-        self: &Rc<Self>,
-        buffer: &mut BytesMut,
-        trusted_bytes: &mut usize,
-    ) -> Result<(), String> {
-        let max_bytes = self.shard.config.limits.request_max_bytes;
+    /// Handles every whole frame, then makes room for the rest of the next one.
+    async fn take_frames(self: &Rc<Self>, intake: &mut Intake) -> Result<(), String> {
         loop {
-            let Some(total) = self.frame_bytes(buffer, max_bytes)? else {
-                buffer.reserve(READ_BYTES);
-                if buffer.is_empty() {
+            match intake.take(|bytes| self.frame_bytes(bytes))? {
+                Front::Frame(frame) => {
                     self.pulse.frame_ended();
-                } else {
-                    self.pulse.frame_began(self.shard.world.now());
+                    self.handle(frame).await?;
+                    self.wait_for_room().await;
                 }
-                return Ok(());
-            };
-            if buffer.len() < total {
-                self.pulse.frame_began(self.shard.world.now());
-                let missing = total - buffer.len();
-                let step = (*trusted_bytes).max(buffer.len());
-                buffer.reserve(missing.min(step));
-                return Ok(());
+                Front::Part { have, total } => {
+                    self.pulse.frame_grew(self.shard.world.now(), have, total);
+                    intake.make_room(total, &self.shard.request_memory).await;
+                    return Ok(());
+                }
+                Front::Empty => {
+                    self.pulse.frame_ended();
+                    intake.make_room(0, &self.shard.request_memory).await;
+                    return Ok(());
+                }
             }
-            self.pulse.frame_ended();
-            *trusted_bytes = (*trusted_bytes).max(total);
-            let frame = buffer.split_to(total).freeze();
-            self.handle(frame).await?;
-            self.wait_for_room().await;
         }
     }
 
     /// The whole length of the frame at the front of the buffer, prefix included.
-    fn frame_bytes(&self, buffer: &[u8], max_bytes: u32) -> Result<Option<usize>, String> {
+    fn frame_bytes(&self, buffer: &[u8]) -> Result<Option<usize>, String> {
+        let max_bytes = self.shard.config.limits.request_max_bytes;
         match self.dialect {
             Dialect::Kafka => {
                 let Some((prefix, _)) = buffer.split_first_chunk() else { return Ok(None) };

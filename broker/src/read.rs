@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::{ErrorCode, TopicPartition};
-use runtime::sync::Notify;
+use runtime::sync::{Notify, Permit};
 use runtime::{Map, Nanos, ShardId};
 
 use crate::answer::Piece;
@@ -68,10 +68,17 @@ struct Sent {
 
 /// Reads what is wanted. Waits, at most as long as the bounds say, while fewer than the least
 /// bytes are there; an error of any partition ends the wait at once.
-pub(crate) async fn read(shard: &Rc<Shard>, wanted: &[Wanted], bounds: Bounds) -> Vec<Found> {
+pub(crate) async fn read(
+    shard: &Rc<Shard>,
+    wanted: &[Wanted],
+    bounds: Bounds,
+) -> (Vec<Found>, Option<Permit>) {
+    let most: u64 = wanted.iter().map(|want| u64::from(want.max_bytes)).sum();
+    let most = most.min(u64::from(bounds.max_bytes));
     let deadline = shard.world.now() + bounds.max_wait;
     let mut waited = false;
     loop {
+        let mut loan = shard.fetch_memory.acquire(most).await;
         let began = shard.world.now();
         let found = read_now(shard, wanted, bounds).await;
         let now = shard.world.now();
@@ -81,13 +88,20 @@ pub(crate) async fn read(shard: &Rc<Shard>, wanted: &[Wanted], bounds: Bounds) -
         let failed = found.iter().any(|found| found.error != ErrorCode::None);
         if failed || bytes >= bounds.min_bytes as usize || now >= deadline || shard.is_stopping() {
             shard.metrics.add(Count::FetchBytes, bytes as u64);
-            return found;
+            loan.release(loan.units().saturating_sub(bytes as u64));
+            return (found, Some(loan));
+        }
+        drop(loan);
+        if shard.waiting_fetches.get() >= shard.config.limits.waiting_fetches_max {
+            return (found, None);
         }
         if !waited {
             waited = true;
             shard.metrics.add(Count::FetchWaits, 1);
         }
+        shard.waiting_fetches.set(shard.waiting_fetches.get() + 1);
         wait(shard, wanted, &found, deadline).await;
+        shard.waiting_fetches.set(shard.waiting_fetches.get() - 1);
     }
 }
 

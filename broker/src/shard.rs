@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use protocol::{ErrorCode, TopicPartition};
-use runtime::sync::{Notify, OneReceiver, OneSender, oneshot};
+use runtime::sync::{Notify, OneReceiver, OneSender, Semaphore, oneshot};
 use runtime::{Listener, Map, Mesh, MeshFull, ShardId, TaskClass, World};
 use storage::Store;
 
@@ -57,6 +57,12 @@ pub(crate) struct Shard {
     pub(crate) view: View,
     pub(crate) metrics: ShardMetrics,
     pub(crate) registry: Registry,
+    /// Bytes that large requests may take while they arrive.
+    pub(crate) request_memory: Semaphore,
+    /// Bytes that fetched records may take until they are sent.
+    pub(crate) fetch_memory: Semaphore,
+    /// Fetches that wait for records now.
+    pub(crate) waiting_fetches: Cell<usize>,
     partitions: RefCell<Map<TopicPartition, Rc<Partition>>>,
     count: usize,
     mesh: Mesh<Mail>,
@@ -88,6 +94,9 @@ impl Shard {
             id: parts.id,
             metrics: ShardMetrics::new(parts.id),
             view: View::new(),
+            request_memory: Semaphore::new(parts.config.limits.request_memory_bytes),
+            fetch_memory: Semaphore::new(parts.config.limits.fetch_memory_bytes),
+            waiting_fetches: Cell::new(0),
             partitions: RefCell::new(Map::default()),
             calls: RefCell::new(Map::default()),
             next_call: Cell::new(0),

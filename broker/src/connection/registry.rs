@@ -5,6 +5,7 @@ use std::net::{IpAddr, Shutdown};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use runtime::sync::Notify;
 use runtime::{Closer, Map, Nanos, Stream};
@@ -12,6 +13,13 @@ use runtime::{Closer, Map, Nanos, Stream};
 use crate::config::Limits;
 use crate::metrics::Count;
 use crate::shard::Shard;
+
+/// A frame that is incomplete for this long must have come at [`TRICKLE_BYTES_PER_MS`].
+const TRICKLE_AFTER: Duration = Duration::from_secs(5);
+/// 4 KiB a second.
+const TRICKLE_BYTES_PER_MS: u128 = 4;
+/// The pace, 1 MB a second, that gives a large frame more time than [`Limits::frame`].
+const PACE_BYTES_PER_US: usize = 1;
 
 /// The connections of one shard.
 pub(crate) struct Registry {
@@ -27,7 +35,8 @@ pub(crate) struct Registry {
 struct Entry {
     closer: Closer,
     last_beat: Cell<Nanos>,
-    frame_began: Cell<Option<Nanos>>,
+    /// Since when a frame is incomplete, how much of it is here, and how much it will be.
+    frame: Cell<Option<(Nanos, usize, usize)>>,
 }
 
 /// A connection's place in the registry; leaving is dropping it.
@@ -65,7 +74,7 @@ impl Registry {
         let entry = Rc::new(Entry {
             closer: stream.closer(),
             last_beat: Cell::new(shard.world.now()),
-            frame_began: Cell::new(None),
+            frame: Cell::new(None),
         });
         let id = self.next_id.get();
         self.next_id.set(id + 1);
@@ -129,10 +138,16 @@ impl Registry {
 
 impl Entry {
     fn overdue(&self, limits: &Limits, now: Nanos) -> Option<Count> {
-        if let Some(began) = self.frame_began.get()
-            && now.since(began) > limits.frame()
-        {
-            return Some(Count::SlowFrame);
+        if let Some((began, have, total)) = self.frame.get() {
+            let spent = now.since(began);
+            // A large frame gets the time its size needs at a modest pace.
+            let allowed =
+                limits.frame() + Duration::from_micros((total / PACE_BYTES_PER_US) as u64);
+            let trickles =
+                spent > TRICKLE_AFTER && (have as u128) < spent.as_millis() * TRICKLE_BYTES_PER_MS;
+            if spent > allowed || trickles {
+                return Some(Count::SlowFrame);
+            }
         }
         (now.since(self.last_beat.get()) > limits.idle()).then_some(Count::IdleClosed)
     }
@@ -144,16 +159,15 @@ impl Pulse {
         self.entry.last_beat.set(now);
     }
 
-    /// Part of a frame is here; its deadline runs from the first such call.
-    pub(crate) fn frame_began(&self, now: Nanos) {
-        if self.entry.frame_began.get().is_none() {
-            self.entry.frame_began.set(Some(now));
-        }
+    /// Part of a frame is here, `have` bytes of `total`; its deadline runs from the first such call.
+    pub(crate) fn frame_grew(&self, now: Nanos, have: usize, total: usize) {
+        let began = self.entry.frame.get().map_or(now, |(began, _, _)| began);
+        self.entry.frame.set(Some((began, have, total)));
     }
 
     /// No frame is incomplete.
     pub(crate) fn frame_ended(&self) {
-        self.entry.frame_began.set(None);
+        self.entry.frame.set(None);
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use protocol::kafka::fetch::head::{FetchHead, FetchWriter};
 use protocol::kafka::fetch::{FetchRequest, PartitionData};
 use protocol::{ErrorCode, PartitionIndex, TopicPartition};
+use runtime::sync::Permit;
 
 use super::{Broken, Request, with_length};
 use crate::answer::Answer;
@@ -28,18 +29,20 @@ pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
         _ => ErrorCode::FetchSessionIdNotFound,
     };
     let (wanted, mut found) = plan(request, &body);
+    let mut loan = None;
     if session_error == ErrorCode::None {
         let asked: Vec<Wanted> = wanted.iter().flatten().copied().collect();
-        let read =
-            read::read(shard, &asked, bounds(request, &body, found.iter().any(Option::is_some)));
-        let mut read = read.await.into_iter();
+        let bounds = bounds(request, &body, found.iter().any(Option::is_some));
+        let (read, lent) = read::read(shard, &asked, bounds).await;
+        loan = lent;
+        let mut read = read.into_iter();
         for (slot, want) in found.iter_mut().zip(&wanted) {
             if want.is_some() {
                 *slot = read.next();
             }
         }
     }
-    respond(request, &body, session_error, found)
+    respond(request, &body, session_error, Records { found, loan })
 }
 
 /// What to read, slot by slot; slots that cannot be read already have what they are answered with.
@@ -84,11 +87,17 @@ fn bounds(request: &Request, body: &FetchRequest<'_>, some_failed: bool) -> Boun
     }
 }
 
+/// What was read, slot by slot, and the memory it takes.
+struct Records {
+    found: Vec<Option<Found>>,
+    loan: Option<Permit>,
+}
+
 fn respond(
     request: &Request,
     body: &FetchRequest<'_>,
     session_error: ErrorCode,
-    found: Vec<Option<Found>>,
+    records: Records,
 ) -> Result<Answer, Broken> {
     let topics = if session_error == ErrorCode::None { &body.topics[..] } else { &[] };
     let mut bytes = request.answer_head();
@@ -96,7 +105,7 @@ fn respond(
         FetchHead { error_code: session_error, topic_count: topics.len(), ..FetchHead::default() };
     let mut writer = FetchWriter::begin(&mut bytes, request.version, head)?;
     let mut pieces = Vec::new();
-    let mut found = found.into_iter();
+    let mut found = records.found.into_iter();
     for topic in topics {
         writer.topic(topic.topic, topic.topic_id, topic.partitions.len())?;
         for partition in &topic.partitions {
@@ -116,5 +125,5 @@ fn respond(
         }
     }
     let more_bytes = writer.end(&[])?;
-    Ok(Answer::with_pieces(with_length(bytes, more_bytes), pieces))
+    Ok(Answer::with_pieces(with_length(bytes, more_bytes), pieces, records.loan))
 }
