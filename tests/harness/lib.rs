@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod checker;
 pub mod history;
+pub mod load;
 pub mod place;
 pub mod records;
 pub mod reference;
