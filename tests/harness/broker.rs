@@ -120,6 +120,7 @@ impl Plan {
 pub struct Broker {
     child: Child,
     lines: Receiver<String>,
+    started: Instant,
     /// From the start of the process until it said that it serves.
     pub ready_after: Duration,
 }
@@ -143,6 +144,7 @@ impl Broker {
         let log = File::options().create(true).append(true).open(&plan.log)?;
         let mut command = plan.command()?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let started = Instant::now();
         let mut child = command.spawn()?;
         let (sender, lines) = channel();
         if let Some(output) = child.stdout.take() {
@@ -154,7 +156,7 @@ impl Broker {
                 }
             });
         }
-        Ok(Self { child, lines, ready_after: Duration::ZERO })
+        Ok(Self { child, lines, started, ready_after: Duration::ZERO })
     }
 
     /// Waits until the broker says that it serves.
@@ -162,13 +164,12 @@ impl Broker {
     /// # Errors
     /// As [`Broker::start`].
     pub fn await_ready(&mut self, plan: &Plan) -> io::Result<()> {
-        let started = Instant::now();
         if plan.kind == Kind::Corelog {
             self.await_ready_line(plan)?;
         } else {
             reference::await_serving(plan, READY_WITHIN)?;
         }
-        self.ready_after = started.elapsed();
+        self.ready_after = self.started.elapsed();
         Ok(())
     }
 

@@ -2,8 +2,10 @@
 
 pub mod broker;
 pub mod checker;
+pub mod device;
 pub mod history;
 pub mod load;
+pub mod nbd;
 pub mod place;
 pub mod records;
 pub mod reference;

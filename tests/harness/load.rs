@@ -95,6 +95,7 @@ impl Spec {
 /// What a program of the load says.
 enum Word {
     Acknowledged(usize, u64),
+    Created,
     Stopped,
     Drained,
     Ended(usize),
@@ -127,6 +128,15 @@ impl Load {
         let mut go = Command::new(place::tools().join("go/clients"));
         go.arg("load").arg(&file);
         let mut programs = vec![launch(go, 0, &dir.join("load-go.log"), sender.clone())?];
+        // No other program may meet a topic that is not there: its client would have it made.
+        match words.recv_timeout(END_WITHIN).map_err(io::Error::other)? {
+            Word::Created => {}
+            _ => {
+                return Err(io::Error::other(
+                    "the Go program of the load did not create the topics",
+                ));
+            }
+        }
         if spec.writers.iter().any(|writer| writer.client == "confluent-kafka") {
             let mut python = Command::new(place::tools().join("venv/bin/python"));
             python.arg(place::clients().join("python/load.py")).arg(&file).arg(&others);
@@ -169,7 +179,7 @@ impl Load {
                 let name = ["the Go program", "the Python program"][program.min(1)];
                 return Err(io::Error::other(format!("{name} of the load ended")));
             }
-            Word::Stopped | Word::Drained => return Ok(true),
+            Word::Created | Word::Stopped | Word::Drained => return Ok(true),
         }
         Ok(false)
     }
@@ -226,7 +236,12 @@ impl Drop for Load {
     }
 }
 
-fn launch(mut command: Command, number: usize, log: &Path, words: Sender<Word>) -> io::Result<Program> {
+fn launch(
+    mut command: Command,
+    number: usize,
+    log: &Path,
+    words: Sender<Word>,
+) -> io::Result<Program> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(log)?);
     let mut child = command.spawn()?;
     let missing = || io::Error::other("a pipe that was asked for is missing");
@@ -241,6 +256,7 @@ fn launch(mut command: Command, number: usize, log: &Path, words: Sender<Word>) 
                 "stopped" => words
                     .send(Word::Acknowledged(number, count))
                     .and_then(|()| words.send(Word::Stopped)),
+                "created" => words.send(Word::Created),
                 "drained" => words.send(Word::Drained),
                 _ => Ok(()),
             };

@@ -84,3 +84,21 @@ pub fn scratch(name: &str) -> io::Result<PathBuf> {
     std::fs::create_dir_all(&directory)?;
     Ok(directory)
 }
+
+/// The broker built with the switch that turns its sync off. It must lose data in a power cut.
+///
+/// # Errors
+/// When cargo cannot build it.
+pub fn corelog_without_sync() -> io::Result<PathBuf> {
+    let place = target().join("unsafe-no-sync");
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(root())
+        .args(["build", "--quiet", "--package", "cli", "--bin", "corelog"])
+        .args(["--features", "unsafe-no-sync", "--target-dir"])
+        .arg(&place)
+        .status()?;
+    if !built.success() {
+        return Err(io::Error::other("cargo build --package cli --features unsafe-no-sync failed"));
+    }
+    Ok(place.join("debug/corelog"))
+}

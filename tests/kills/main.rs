@@ -137,7 +137,11 @@ fn one_round(
     while seeded.chance(KILLS_IN_RECOVERY) {
         let began = Instant::now();
         let again = Broker::launch(plan)?;
-        wait_ms(seeded.below(300).saturating_sub(u64::try_from(began.elapsed().as_millis()).unwrap_or(0)));
+        wait_ms(
+            seeded
+                .below(300)
+                .saturating_sub(u64::try_from(began.elapsed().as_millis()).unwrap_or(0)),
+        );
         again.kill()?;
     }
     Broker::start(plan)

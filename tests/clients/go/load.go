@@ -161,6 +161,7 @@ func runLoad(path string) {
 	log := &history{out: bufio.NewWriterSize(file, 1<<20)}
 
 	loadCreate(spec)
+	fmt.Println("created")
 	stop, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var acknowledged atomic.Int64
