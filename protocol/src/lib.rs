@@ -9,6 +9,7 @@ pub mod ids;
 pub mod kafka;
 mod message;
 pub mod metadata;
+pub mod native;
 pub mod offset;
 pub mod reader;
 #[cfg(any(test, fuzzing))]
