@@ -85,17 +85,17 @@ impl std::fmt::Display for Cap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// See [`Cap::Topics`].
-    pub topics: usize,
+    pub topics: u32,
     /// See [`Cap::Partitions`].
-    pub partitions: usize,
+    pub partitions: u32,
     /// See [`Cap::Groups`].
-    pub groups: usize,
+    pub groups: u32,
     /// See [`Cap::Tags`].
-    pub tags: usize,
+    pub tags: u32,
     /// See [`Cap::StringBytes`].
-    pub string_bytes: usize,
+    pub string_bytes: u32,
     /// See [`Cap::Items`].
-    pub items: usize,
+    pub items: u32,
 }
 
 impl Limits {
@@ -180,12 +180,22 @@ impl<'a> Reader<'a> {
     /// Reads an unsigned varint of at most 32 bits, lowest seven bits first.
     #[inline]
     pub fn uvarint(&mut self) -> Result<u32, DecodeError> {
-        let [byte] = self.array()?;
-        let mut value = u32::from(byte & 0x7f);
-        if byte < 0x80 {
-            return Ok(value);
+        match *self.rest {
+            [first @ 0..=0x7f, ref rest @ ..] => {
+                self.rest = rest;
+                Ok(u32::from(first))
+            }
+            [first, second @ 0..=0x7f, ref rest @ ..] => {
+                self.rest = rest;
+                Ok(u32::from(first & 0x7f) | u32::from(second) << 7)
+            }
+            _ => self.long_uvarint(),
         }
-        for shift in [7, 14, 21, 28] {
+    }
+
+    fn long_uvarint(&mut self) -> Result<u32, DecodeError> {
+        let mut value = 0;
+        for shift in [0, 7, 14, 21, 28] {
             let [byte] = self.array()?;
             let bits = u32::from(byte & 0x7f);
             if shift == 28 && bits > 0x0f {
@@ -200,8 +210,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes text of a known length.
+    #[inline]
     pub(crate) fn text(&mut self, bytes: usize) -> Result<&'a str, DecodeError> {
-        if bytes > self.left.string_bytes {
+        if bytes > self.left.string_bytes as usize {
             return Err(DecodeError::OverCap(Cap::StringBytes));
         }
         match std::str::from_utf8(self.take(bytes)?) {
@@ -217,6 +228,7 @@ impl<'a> Reader<'a> {
 
     /// Pays for an array before a byte of it is reserved: its items must fit the bytes left, the limit of their kind,
     /// and the memory budget.
+    #[inline]
     pub(crate) fn claim(
         &mut self,
         count: usize,
@@ -233,7 +245,8 @@ impl<'a> Reader<'a> {
             Cap::Groups => &mut self.left.groups,
             Cap::Tags | Cap::StringBytes | Cap::Items => &mut self.left.items,
         };
-        *left = left.checked_sub(count).ok_or(DecodeError::OverCap(cap))?;
+        let claimed = u32::try_from(count).ok().and_then(|count| left.checked_sub(count));
+        *left = claimed.ok_or(DecodeError::OverCap(cap))?;
         let memory_bytes = count.saturating_mul(item_memory_bytes);
         self.budget = self.budget.checked_sub(memory_bytes).ok_or(DecodeError::OverBudget)?;
         Ok(())
@@ -246,9 +259,22 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn tags(
         &mut self,
+        known: impl FnMut(u32, &mut Self) -> Result<bool, DecodeError>,
+    ) -> Result<(), DecodeError> {
+        // Nearly every section is empty.
+        if let [0, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(());
+        }
+        self.tags_present(known)
+    }
+
+    #[cold]
+    fn tags_present(
+        &mut self,
         mut known: impl FnMut(u32, &mut Self) -> Result<bool, DecodeError>,
     ) -> Result<(), DecodeError> {
-        let count = self.uvarint()? as usize;
+        let count = self.uvarint()?;
         if count > self.left.tags {
             return Err(DecodeError::OverCap(Cap::Tags));
         }

@@ -87,6 +87,7 @@ macro_rules! fixed {
 fixed!(i8, i16, i32, i64, u16, u32, f64);
 
 impl Wire<'_> for bool {
+    #[inline]
     fn decode(from: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
         Ok(i8::decode(from, version)? != 0)
     }
@@ -104,6 +105,7 @@ impl Wire<'_> for bool {
 
 /// A UUID that names no topic, such as a log directory's.
 impl Wire<'_> for [u8; 16] {
+    #[inline]
     fn decode(from: &mut Reader<'_>, _version: Version) -> Result<Self, DecodeError> {
         from.array()
     }
@@ -121,6 +123,7 @@ impl Wire<'_> for [u8; 16] {
 }
 
 impl Wire<'_> for TopicId {
+    #[inline]
     fn decode(from: &mut Reader<'_>, _version: Version) -> Result<Self, DecodeError> {
         Ok(Self::new(from.array()?))
     }
@@ -139,6 +142,7 @@ impl Wire<'_> for TopicId {
 
 /// A number that this build does not know reads as [`ErrorCode::UnknownServerError`].
 impl Wire<'_> for ErrorCode {
+    #[inline]
     fn decode(from: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
         Ok(Self::from_wire(i16::decode(from, version)?))
     }
@@ -245,6 +249,7 @@ pub(crate) fn put_bytes_length(
 }
 
 impl<'a> Wire<'a> for Option<&'a str> {
+    #[inline]
     fn decode(from: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
         match length::<i16>(from, version)? {
             Some(bytes) => from.text(bytes).map(Some),
@@ -268,6 +273,7 @@ impl<'a> Wire<'a> for Option<&'a str> {
 }
 
 impl<'a> Wire<'a> for &'a str {
+    #[inline]
     fn decode(from: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
         Option::<&str>::decode(from, version)?.ok_or(DecodeError::UnexpectedNull)
     }
@@ -290,6 +296,7 @@ impl<'a> Wire<'a> for &'a str {
 }
 
 impl<'a> Wire<'a> for Option<&'a [u8]> {
+    #[inline]
     fn decode(from: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
         length::<i32>(from, version)?.map(|count| from.take(count)).transpose()
     }
@@ -308,6 +315,7 @@ impl<'a> Wire<'a> for Option<&'a [u8]> {
 }
 
 impl<'a> Wire<'a> for &'a [u8] {
+    #[inline]
     fn decode(from: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
         Option::<&[u8]>::decode(from, version)?.ok_or(DecodeError::UnexpectedNull)
     }

@@ -82,13 +82,17 @@ impl<'a> ProduceWalk<'a> {
     pub fn topics(&self) -> impl Iterator<Item = TopicWalk<'a>> + use<'a> {
         let version = self.version;
         let mut from = self.topics.clone();
+        let last = self.topic_count.wrapping_sub(1);
         // The bytes were found whole before, so nothing ends the walk early.
-        (0..self.topic_count).map_while(move |_| {
+        (0..self.topic_count).map_while(move |place| {
             let topic = TopicWalk::head(&mut from, version).ok()?;
-            for _ in 0..topic.partition_count {
-                PartitionWalk::read(&mut from, version).ok()?;
+            // On to the next topic, if there is one.
+            if place < last {
+                for _ in 0..topic.partition_count {
+                    PartitionWalk::read(&mut from, version).ok()?;
+                }
+                end(&mut from, version).ok()?;
             }
-            end(&mut from, version).ok()?;
             Some(topic)
         })
     }
@@ -102,6 +106,7 @@ impl<'a> TopicWalk<'a> {
         (0..self.partition_count).map_while(move |_| PartitionWalk::read(&mut from, version).ok())
     }
 
+    #[inline]
     fn head(from: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
         let (name, topic_id) = if version.number < 13 {
             (Wire::decode(from, version)?, TopicId::ZERO)
@@ -133,6 +138,7 @@ impl<'a> PartitionWalk<'a> {
 }
 
 /// Reads a count within its limit; nothing will be allocated for it.
+#[inline]
 fn count(
     from: &mut Reader<'_>,
     version: Version,
