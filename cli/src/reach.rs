@@ -1,0 +1,30 @@
+//! Reaches the cluster that the flags and the settings name.
+
+use client::{Cluster, ClusterConfig};
+
+use crate::args::{ClusterArgs, Protocol};
+use crate::error::CliError;
+use crate::settings::Settings;
+
+/// Flags win over the file, the file over the defaults.
+pub(crate) fn cluster_config(args: &ClusterArgs, settings: &Settings) -> ClusterConfig {
+    let protocol = args.protocol.or(settings.client.protocol).unwrap_or(Protocol::Kafka);
+    let bootstrap = args.bootstrap.as_deref().or(settings.client.bootstrap.as_deref());
+    let config = match protocol {
+        Protocol::Kafka => ClusterConfig::kafka(bootstrap.unwrap_or("127.0.0.1:9092")),
+        Protocol::Native => ClusterConfig::native(bootstrap.unwrap_or("127.0.0.1:9192")),
+    };
+    ClusterConfig { client_id: "corelog-cli".to_owned(), ..config }
+}
+
+/// Connects and runs `work` on this thread.
+pub(crate) fn with_cluster<T>(
+    config: ClusterConfig,
+    work: impl AsyncFnOnce(Cluster) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let outcome = client::block_on(|world| async move {
+        let cluster = Cluster::connect(&world, config).await?;
+        work(cluster).await
+    });
+    outcome.map_err(CliError::Machine)?
+}
