@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::consume::ConsumeArgs;
-use crate::log::LogCommand;
+use crate::dev::DevArgs;
 use crate::produce::ProduceArgs;
 use crate::topic::TopicCommand;
 
@@ -15,15 +15,11 @@ use crate::topic::TopicCommand;
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(after_help = "\
 Examples:
+  corelog dev
   corelog topic create orders --partitions 8
   echo 'hello' | corelog produce orders
-  corelog consume orders --exit
-
-Every setting can also stand in a TOML file: corelog --config corelog.toml ...")]
+  corelog consume orders --exit")]
 pub(crate) struct Cli {
-    /// Read settings from this TOML file; flags win over it, unknown keys are errors.
-    #[arg(long, global = true, value_name = "FILE", env = "CORELOG_CONFIG")]
-    pub(crate) config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -32,6 +28,8 @@ pub(crate) struct Cli {
 /// Every subcommand.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run a broker for this machine: one process, no setup.
+    Dev(DevArgs),
     /// Create, list, describe, change and delete topics.
     #[command(subcommand, arg_required_else_help = true)]
     Topic(TopicCommand),
@@ -39,9 +37,6 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Read records of a topic to standard output.
     Consume(ConsumeArgs),
-    /// Look into a data directory while no broker uses it.
-    #[command(subcommand, arg_required_else_help = true)]
-    Log(LogCommand),
 }
 
 /// How to reach the cluster; part of every command that talks to one.
@@ -53,6 +48,9 @@ pub(crate) struct ClusterArgs {
     /// Which protocol to speak [default: kafka].
     #[arg(long, value_enum, value_name = "PROTOCOL")]
     pub(crate) protocol: Option<Protocol>,
+    /// Read bootstrap and protocol from this TOML file; flags win over it, unknown keys are errors.
+    #[arg(long, value_name = "FILE", env = "CORELOG_CLIENT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// The two protocols a broker serves.

@@ -14,7 +14,6 @@ use crate::instant::Moment;
 use crate::output::{Format, separator, write};
 use crate::progress::Progress;
 use crate::reach::{cluster_config, with_cluster};
-use crate::settings::Settings;
 use crate::size::{Size, duration};
 
 #[cfg(test)]
@@ -46,7 +45,13 @@ pub(crate) struct ConsumeArgs {
     #[arg(long, short, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..))]
     partition: Vec<i32>,
     /// Where to begin: earliest, latest, an offset, or -N for the last N of each partition.
-    #[arg(long, short, value_name = "WHERE", default_value = "earliest", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        short,
+        value_name = "WHERE",
+        default_value = "earliest",
+        allow_hyphen_values = true
+    )]
     offset: Start,
     /// Begin at the first record of this time: 2026-03-01T12:00:00Z, milliseconds since 1970, or how long ago (15m).
     #[arg(long, value_name = "TIME", conflicts_with = "offset")]
@@ -103,8 +108,8 @@ impl FromStr for Start {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &ConsumeArgs, settings: &Settings) -> Result<(), CliError> {
-    let config = cluster_config(&args.cluster, settings);
+pub(crate) fn run(args: &ConsumeArgs) -> Result<(), CliError> {
+    let config = cluster_config(&args.cluster)?;
     with_cluster(config, async |cluster: Cluster| Run::start(args, &cluster).await?.read().await)
 }
 
@@ -171,7 +176,10 @@ impl<'a> Run<'a> {
             bytes: 0,
             started: Instant::now(),
             // A counter between the records on one screen would only be in the way.
-            progress: Progress::records("consuming", !args.quiet && !std::io::stdout().is_terminal()),
+            progress: Progress::records(
+                "consuming",
+                !args.quiet && !std::io::stdout().is_terminal(),
+            ),
         })
     }
 

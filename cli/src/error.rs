@@ -8,6 +8,9 @@ pub(crate) enum CliError {
     /// The settings file.
     #[error("{}: {what}", path.display())]
     Config { path: PathBuf, what: String },
+    /// A broker did not start.
+    #[error(transparent)]
+    Start(#[from] broker::StartError),
     /// What was asked for cannot be.
     #[error("{0}")]
     Usage(String),

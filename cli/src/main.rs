@@ -4,10 +4,11 @@
 mod args;
 mod base64;
 mod consume;
+mod dev;
 mod error;
 mod input;
 mod instant;
-mod log;
+mod logs;
 mod output;
 mod produce;
 mod progress;
@@ -15,7 +16,6 @@ mod reach;
 mod settings;
 mod size;
 mod topic;
-mod verify;
 
 use std::process::ExitCode;
 
@@ -23,15 +23,13 @@ use clap::Parser;
 
 use crate::args::{Cli, Command};
 use crate::error::CliError;
-use crate::settings::Settings;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let outcome = Settings::read(cli.config.as_deref()).and_then(|settings| run(cli, &settings));
-    match outcome {
+    let command = Cli::parse().command;
+    match run(command) {
         Ok(code) => code,
         // `corelog consume orders | head` is no error.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
@@ -42,12 +40,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, settings: &Settings) -> Result<ExitCode, CliError> {
-    match cli.command {
-        Command::Topic(command) => topic::run(command, settings, &mut std::io::stdout().lock())?,
-        Command::Produce(args) => produce::run(&args, settings)?,
-        Command::Consume(args) => consume::run(&args, settings)?,
-        Command::Log(command) => return log::run(command),
+fn run(command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Dev(args) => dev::run(&args)?,
+        Command::Topic(command) => topic::run(command, &mut std::io::stdout().lock())?,
+        Command::Produce(args) => produce::run(&args)?,
+        Command::Consume(args) => consume::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

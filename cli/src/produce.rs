@@ -13,7 +13,6 @@ use crate::input::{Cut, InputFormat, Parsed, Splitter, parse_json, split_key};
 use crate::output::separator;
 use crate::progress::Progress;
 use crate::reach::{cluster_config, with_cluster};
-use crate::settings::Settings;
 use crate::size::{Size, duration};
 use crate::topic::key_value;
 
@@ -39,7 +38,7 @@ pub(crate) struct ProduceArgs {
     #[arg(long, short, value_name = "TEXT", value_parser = separator)]
     key_separator: Option<String>,
     /// A key for every record that has none.
-    #[arg(long, short, value_name = "TEXT", conflicts_with = "key_separator")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "key_separator")]
     key: Option<String>,
     /// A header for every record; may be given more than once.
     #[arg(long, short = 'H', value_name = "KEY=VALUE", value_parser = key_value)]
@@ -122,11 +121,11 @@ impl ProduceArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &ProduceArgs, settings: &Settings) -> Result<(), CliError> {
+pub(crate) fn run(args: &ProduceArgs) -> Result<(), CliError> {
     if args.chunk == Some(Size(0)) {
         return Err(CliError::Usage("--chunk must be more than 0".to_owned()));
     }
-    let config = cluster_config(&args.cluster, settings);
+    let config = cluster_config(&args.cluster)?;
     with_cluster(config, async |cluster: Cluster| {
         let producer = Producer::new(&cluster, args.producer_config())?;
         let mut run = Run::new(args, &cluster, &producer);
@@ -173,9 +172,10 @@ impl<'a> Run<'a> {
     }
 
     async fn read_all(&mut self) -> Result<(), CliError> {
-        let cut = self.args.chunk.map_or(Cut::Lines, |size| {
-            Cut::Bytes(usize::try_from(size.0).unwrap_or(usize::MAX))
-        });
+        let cut = self
+            .args
+            .chunk
+            .map_or(Cut::Lines, |size| Cut::Bytes(usize::try_from(size.0).unwrap_or(usize::MAX)));
         let mut splitter = Splitter::new(cut);
         let mut buffer = Vec::new();
         loop {
@@ -252,7 +252,10 @@ impl<'a> Run<'a> {
             headers.extend_from_slice(record.headers);
             let pairs = self.args.header.iter();
             headers.extend(
-                pairs.map(|(key, value)| Header { key: key.as_bytes(), value: Some(value.as_bytes()) }),
+                pairs.map(|(key, value)| Header {
+                    key: key.as_bytes(),
+                    value: Some(value.as_bytes()),
+                }),
             );
             record.headers = &headers;
         }

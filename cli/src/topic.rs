@@ -11,7 +11,6 @@ use comfy_table::{ContentArrangement, Table, presets};
 use crate::args::ClusterArgs;
 use crate::error::CliError;
 use crate::reach::{cluster_config, with_cluster};
-use crate::settings::Settings;
 
 /// What to do with topics.
 #[derive(Debug, Subcommand)]
@@ -20,7 +19,7 @@ pub(crate) enum TopicCommand {
     #[command(after_help = "\
 Examples:
   corelog topic create orders
-  corelog topic create orders --partitions 16 --config retention.ms=86400000
+  corelog topic create orders --partitions 16 --set retention.ms=86400000
   corelog topic create orders --if-not-exists")]
     Create(CreateArgs),
     /// List topics.
@@ -33,13 +32,13 @@ Examples:
     #[command(after_help = "\
 Examples:
   corelog topic describe orders
-  corelog topic describe orders --all-configs")]
+  corelog topic describe orders --all")]
     Describe(DescribeArgs),
     /// Change a topic's settings or give it more partitions.
     #[command(after_help = "\
 Examples:
-  corelog topic alter orders --config retention.ms=3600000
-  corelog topic alter orders --reset-config retention.ms
+  corelog topic alter orders --set retention.ms=3600000
+  corelog topic alter orders --reset retention.ms
   corelog topic alter orders --partitions 32")]
     Alter(AlterArgs),
     /// Delete topics with all their records.
@@ -62,8 +61,8 @@ pub(crate) struct CreateArgs {
     #[arg(long, short, value_name = "COUNT", value_parser = clap::value_parser!(i16).range(1..))]
     replication_factor: Option<i16>,
     /// A setting by Kafka's name; may be given more than once.
-    #[arg(long, short, value_name = "KEY=VALUE", value_parser = key_value)]
-    config: Vec<(String, String)>,
+    #[arg(long = "set", short = 's', value_name = "KEY=VALUE", value_parser = key_value)]
+    settings: Vec<(String, String)>,
     /// Succeed if the topic is there already.
     #[arg(long)]
     if_not_exists: bool,
@@ -92,7 +91,7 @@ pub(crate) struct DescribeArgs {
     names: Vec<String>,
     /// Show every setting, not only those that the topic sets itself.
     #[arg(long)]
-    all_configs: bool,
+    all: bool,
     /// One JSON object per topic and line.
     #[arg(long)]
     json: bool,
@@ -107,11 +106,11 @@ pub(crate) struct AlterArgs {
     /// The topic's name.
     name: String,
     /// Set a setting; may be given more than once.
-    #[arg(long, short, value_name = "KEY=VALUE", value_parser = key_value, group = "change")]
-    config: Vec<(String, String)>,
+    #[arg(long = "set", short = 's', value_name = "KEY=VALUE", value_parser = key_value, group = "change")]
+    settings: Vec<(String, String)>,
     /// Give a setting its default back; may be given more than once.
     #[arg(long, value_name = "KEY", group = "change")]
-    reset_config: Vec<String>,
+    reset: Vec<String>,
     /// Grow to this many partitions. Keys then go to other partitions than before.
     #[arg(long, short, value_name = "COUNT", group = "change", value_parser = clap::value_parser!(i32).range(1..))]
     partitions: Option<i32>,
@@ -145,12 +144,8 @@ impl TopicCommand {
 }
 
 /// Runs the command and writes what it says to `out`.
-pub(crate) fn run(
-    command: TopicCommand,
-    settings: &Settings,
-    out: &mut dyn Write,
-) -> Result<(), CliError> {
-    let config = cluster_config(command.cluster(), settings);
+pub(crate) fn run(command: TopicCommand, out: &mut dyn Write) -> Result<(), CliError> {
+    let config = cluster_config(command.cluster())?;
     with_cluster(config, async |cluster: Cluster| match command {
         TopicCommand::Create(args) => create(&cluster, args, out).await,
         TopicCommand::List(args) => list(&cluster, &args, out).await,
@@ -160,16 +155,12 @@ pub(crate) fn run(
     })
 }
 
-async fn create(
-    cluster: &Cluster,
-    args: CreateArgs,
-    out: &mut dyn Write,
-) -> Result<(), CliError> {
+async fn create(cluster: &Cluster, args: CreateArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let topic = NewTopic {
         name: args.name,
         partitions: args.partitions,
         replication_factor: args.replication_factor,
-        configs: args.config,
+        configs: args.settings,
         validate_only: false,
     };
     match Admin::new(cluster).create_topic(&topic).await {
@@ -224,7 +215,7 @@ async fn describe(
             ends.push((offset(OffsetQuery::Earliest).await, offset(OffsetQuery::Latest).await));
         }
         let mut configs = admin.describe_configs(name).await?;
-        configs.retain(|config| args.all_configs || config.source == ConfigSource::Topic);
+        configs.retain(|config| args.all || config.source == ConfigSource::Topic);
         if args.json {
             say(out, &describe_json(&view, &ends, &configs).to_string())?;
         } else {
@@ -274,9 +265,7 @@ fn describe_text(
     configs: &[client::ConfigEntry],
 ) -> String {
     let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
-    let list = |ids: &[i32]| {
-        ids.iter().map(ToString::to_string).collect::<Vec<String>>().join(",")
-    };
+    let list = |ids: &[i32]| ids.iter().map(ToString::to_string).collect::<Vec<String>>().join(",");
     let mut table =
         new_table(&["PARTITION", "LEADER", "EPOCH", "REPLICAS", "IN SYNC", "START", "END"]);
     for (partition, (start, end)) in view.partitions.iter().zip(ends) {
@@ -310,8 +299,8 @@ fn describe_text(
 
 async fn alter(cluster: &Cluster, args: AlterArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let admin = Admin::new(cluster);
-    let set = args.config.into_iter().map(|(key, value)| ConfigChange::Set(key, value));
-    let reset = args.reset_config.into_iter().map(ConfigChange::Reset);
+    let set = args.settings.into_iter().map(|(key, value)| ConfigChange::Set(key, value));
+    let reset = args.reset.into_iter().map(ConfigChange::Reset);
     let changes: Vec<ConfigChange> = set.chain(reset).collect();
     if !changes.is_empty() {
         admin.alter_configs(&args.name, &changes).await?;

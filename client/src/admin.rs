@@ -137,11 +137,12 @@ impl Admin {
         before: Option<i64>,
     ) -> Result<i64, ClientError> {
         let part = self.part(topic, partition, LATEST).await?;
-        let peer = self.leader(&part).await?;
-        match peer.delete_records(&part, before.unwrap_or(-1)).await? {
-            Ok(start) => Ok(start),
-            Err(verdict) => Err(self.doubtful(topic, verdict)),
-        }
+        self.patiently(topic, async || {
+            let peer = self.leader(&part).await?;
+            let answer = peer.delete_records(&part, before.unwrap_or(-1)).await?;
+            answer.map_err(|verdict| refusal(topic, verdict))
+        })
+        .await
     }
 
     /// Finds an offset of a partition.
@@ -161,17 +162,17 @@ impl Admin {
             OffsetQuery::Timestamp(timestamp) => timestamp.max(0),
         };
         let part = self.part(topic, partition, timestamp).await?;
-        let peer = self.leader(&part).await?;
-        let found = peer.list_offsets(std::slice::from_ref(&part)).await?;
-        let Some(Some(found)) = found.first() else {
-            return Err(ClientError::NoLeader { topic: topic.to_owned(), partition });
-        };
-        if found.error.is_error() {
-            let verdict = Verdict { error: found.error, message: None };
-            return Err(self.doubtful(topic, verdict));
-        }
-        let known = |number: i64| Some(number).filter(|number| *number >= 0);
-        Ok(ListedOffset { offset: known(found.offset), timestamp_ms: known(found.timestamp) })
+        self.patiently(topic, async || {
+            let peer = self.leader(&part).await?;
+            let found = peer.list_offsets(std::slice::from_ref(&part)).await?;
+            let Some(Some(found)) = found.first() else {
+                return Err(ClientError::NoLeader { topic: topic.to_owned(), partition });
+            };
+            accept(Verdict { error: found.error, message: None })?;
+            let known = |number: i64| Some(number).filter(|number| *number >= 0);
+            Ok(ListedOffset { offset: known(found.offset), timestamp_ms: known(found.timestamp) })
+        })
+        .await
     }
 
     /// The brokers and the cluster's name, asked for now.
@@ -209,10 +210,27 @@ impl Admin {
         }
     }
 
-    /// A refusal after which what is known of the topic may be wrong.
-    fn doubtful(&self, topic: &str, verdict: Verdict) -> ClientError {
-        self.cluster.doubt_topic(topic);
-        refusal(topic, verdict)
+    /// Asks a partition's leader again while it is not ready or has moved, for as long as the configuration allows.
+    async fn patiently<T>(
+        &self,
+        topic: &str,
+        ask: impl AsyncFn() -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let (world, config) = (self.cluster.world(), self.cluster.config());
+        let deadline = world.now() + config.metadata_timeout;
+        loop {
+            let outcome = ask().await;
+            let passes = match &outcome {
+                Err(ClientError::Refused { code, .. }) => code.retriable(),
+                Err(ClientError::NoLeader { .. }) => true,
+                Ok(_) | Err(_) => false,
+            };
+            if !passes || world.now() >= deadline {
+                return outcome;
+            }
+            self.cluster.doubt_topic(topic);
+            world.sleep(config.retry_pause).await;
+        }
     }
 }
 

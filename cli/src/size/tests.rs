@@ -42,7 +42,13 @@ fn spans_of_time_are_read_as_people_write_them() {
 
 #[test]
 fn bytes_are_written_for_people() {
-    let cases = [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (100 << 20, "100.0 MiB"), (3 << 40, "3.0 TiB")];
+    let cases = [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (100 << 20, "100.0 MiB"),
+        (3 << 40, "3.0 TiB"),
+    ];
     for (bytes, text) in cases {
         assert_eq!(human_bytes(bytes), text);
     }
