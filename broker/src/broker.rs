@@ -25,6 +25,7 @@ use crate::config::BrokerConfig;
 use crate::connection::registry::Registry;
 use crate::connection::{self, Dialect};
 use crate::controller::Controller;
+use crate::decide::register;
 use crate::shard::{Mail, Parts, Shard};
 use crate::view::Node;
 
@@ -199,6 +200,7 @@ fn reachable(addr: SocketAddr) -> String {
 async fn start_broker(shard: &Rc<Shard>, common: &Common) -> Result<(), String> {
     let controller = Controller::start(shard).await.map_err(|error| error.to_string())?;
     shard.install(controller);
+    register(shard, [0; 16]).await.map_err(|refusal| refusal.to_string())?;
     for id in ShardId::all(shard.count()) {
         let (kafka, native) = (common.serving.kafka, common.serving.native);
         shard

@@ -256,11 +256,11 @@ impl Shard {
                 self.config.limits.partitions_max
             ));
         }
-        self.store
-            .create(ids[0], storage::LogConfig::default(), LeaderEpoch::ZERO)
-            .await
-            .map(drop)
-            .map_err(|error| error.to_string())
+        for id in ids {
+            let made = self.store.create(id, storage::LogConfig::default(), LeaderEpoch::ZERO);
+            made.await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     async fn delete_log(&self, id: TopicPartition) {

@@ -18,12 +18,49 @@ use crate::metrics::Stage;
 use crate::pending::Pending;
 use crate::shard::Shard;
 
+mod alter_configs;
 mod api_versions;
+mod ask;
+mod brokers;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_topic_partitions;
 mod fetch;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod list_config_resources;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
+mod resource;
 
 /// What is served, and so advertised. A crate may know more messages than its broker answers.
-const SERVED: &[Api] = &[Api::Produce, Api::Fetch, Api::ApiVersions];
+const SERVED: &[Api] = &[
+    Api::Produce,
+    Api::Fetch,
+    Api::ListOffsets,
+    Api::Metadata,
+    Api::ApiVersions,
+    Api::CreateTopics,
+    Api::DeleteTopics,
+    Api::DeleteRecords,
+    Api::InitProducerId,
+    Api::OffsetForLeaderEpoch,
+    Api::DescribeConfigs,
+    Api::AlterConfigs,
+    Api::DescribeLogDirs,
+    Api::CreatePartitions,
+    Api::IncrementalAlterConfigs,
+    Api::DescribeCluster,
+    Api::ListConfigResources,
+    Api::DescribeTopicPartitions,
+];
 
 /// One request: who asks, how, and the bytes.
 pub(crate) struct Request {
@@ -124,8 +161,25 @@ async fn serve(request: Request) -> Handled {
             let answer = fetch::handle(&request).await;
             owe_as(answer, Stage::FetchTotal)
         }
+        Api::ListOffsets => owe(list_offsets::handle(&request).await),
+        Api::Metadata => owe(metadata::handle(&request).await),
         Api::ApiVersions => owe(api_versions::handle(&request)),
-        _ => Handled::Close("an API that is not served"),
+        Api::CreateTopics => owe(create_topics::handle(&request).await),
+        Api::DeleteTopics => owe(delete_topics::handle(&request).await),
+        Api::DeleteRecords => owe(delete_records::handle(&request).await),
+        Api::InitProducerId => owe(init_producer_id::handle(&request).await),
+        Api::OffsetForLeaderEpoch => owe(offset_for_leader_epoch::handle(&request).await),
+        Api::DescribeConfigs => owe(describe_configs::handle(&request)),
+        Api::AlterConfigs => owe(alter_configs::handle(&request).await),
+        Api::DescribeLogDirs => owe(describe_log_dirs::handle(&request).await),
+        Api::CreatePartitions => owe(create_partitions::handle(&request).await),
+        Api::IncrementalAlterConfigs => owe(incremental_alter_configs::handle(&request).await),
+        Api::DescribeCluster => owe(describe_cluster::handle(&request)),
+        Api::ListConfigResources => owe(list_config_resources::handle(&request)),
+        Api::DescribeTopicPartitions => owe(describe_topic_partitions::handle(&request)),
+        Api::FindCoordinator | Api::DescribeProducers => {
+            Handled::Close("an API that is not served")
+        }
     }
 }
 

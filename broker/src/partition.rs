@@ -20,6 +20,8 @@ use crate::recompress::recompress;
 use crate::settings;
 use crate::shard::Shard;
 
+mod lookup;
+
 /// A partition and its leader's state.
 pub(crate) struct Partition {
     pub(crate) id: TopicPartition,

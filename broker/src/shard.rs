@@ -19,6 +19,7 @@ use crate::connection::registry::Registry;
 use crate::controller::Controller;
 use crate::metrics::ShardMetrics;
 use crate::partition::Partition;
+use crate::producer_ids::ProducerIds;
 use crate::view::{Node, View};
 
 pub(crate) type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -63,6 +64,7 @@ pub(crate) struct Shard {
     pub(crate) fetch_memory: Semaphore,
     /// Fetches that wait for records now.
     pub(crate) waiting_fetches: Cell<usize>,
+    pub(crate) producer_ids: ProducerIds,
     partitions: RefCell<Map<TopicPartition, Rc<Partition>>>,
     count: usize,
     mesh: Mesh<Mail>,
@@ -109,6 +111,7 @@ impl Shard {
             mesh: parts.mesh,
             drained: Cell::new(0),
             drained_changed: Notify::new(),
+            producer_ids: ProducerIds::default(),
             listeners: RefCell::default(),
             controller: RefCell::default(),
             registry: parts.registry,

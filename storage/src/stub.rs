@@ -37,6 +37,7 @@ struct LogInner {
     id: TopicPartition,
     data: RefCell<Vec<(i64, i64, ChunkSlice)>>,
     end: Cell<i64>,
+    start: Cell<i64>,
     world: World,
 }
 #[derive(Clone, Default)]
@@ -82,6 +83,7 @@ impl Store {
             id,
             data: RefCell::default(),
             end: Cell::new(0),
+            start: Cell::new(0),
             world: W.with(|w| w.borrow().clone().unwrap()),
         }));
         self.0.logs.borrow_mut().insert(id, l.clone());
@@ -111,7 +113,40 @@ impl Store {
     }
     pub async fn close(&self) {}
 }
+pub struct TimestampedOffset {
+    pub offset: Offset,
+    pub timestamp: i64,
+}
 impl Log {
+    pub fn size_bytes(&self) -> u64 {
+        self.0.data.borrow().iter().map(|b| b.2.len() as u64).sum()
+    }
+    pub fn epoch_end(&self, e: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        Some((e, self.log_end_offset()))
+    }
+    pub fn max_timestamp(&self) -> Option<(i64, Offset)> {
+        let d = self.0.data.borrow();
+        let h = |b: &ChunkSlice| BatchHeader::peek(b).unwrap().max_timestamp();
+        d.iter().map(|b| (h(&b.2), Offset::new(b.0).unwrap())).max_by_key(|b| b.0)
+    }
+    pub fn trim(&self, to: Offset) -> Result<Ticket, StoreError> {
+        self.0.start.set(to.get().max(self.0.start.get()));
+        Ok(Ticket(1))
+    }
+    pub async fn offset_for_time(&self, t: i64) -> Result<Option<TimestampedOffset>, ReadError> {
+        let d = self.0.data.borrow();
+        for b in d.iter() {
+            let batch = RawBatch(&b.2).check().unwrap();
+            for r in batch.records() {
+                let r = r.unwrap();
+                if r.timestamp >= t && r.offset >= self.0.start.get() {
+                    let offset = Offset::new(r.offset).unwrap();
+                    return Ok(Some(TimestampedOffset { offset, timestamp: r.timestamp }));
+                }
+            }
+        }
+        Ok(None)
+    }
     pub fn id(&self) -> TopicPartition {
         self.0.id
     }
@@ -134,7 +169,7 @@ impl Log {
         })
     }
     pub fn log_start_offset(&self) -> Offset {
-        Offset::ZERO
+        Offset::new(self.0.start.get()).unwrap()
     }
     pub fn log_end_offset(&self) -> Offset {
         Offset::new(self.0.end.get()).unwrap()

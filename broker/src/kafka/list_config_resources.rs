@@ -1,0 +1,53 @@
+//! ListConfigResources (key 74), versions 0 and 1: which resources have configs (KIP-1142).
+
+use protocol::ErrorCode;
+use protocol::kafka::list_config_resources::{
+    ConfigResource, ListConfigResourcesRequest, ListConfigResourcesResponse,
+};
+
+use super::{Broken, Request, resource};
+use crate::answer::Answer;
+
+/// What is listed if the client names no type.
+const ALL: [i8; 5] = [
+    resource::TOPIC,
+    resource::BROKER,
+    resource::BROKER_LOGGER,
+    resource::CLIENT_METRICS,
+    resource::GROUP,
+];
+
+/// Lists them.
+pub(super) fn handle(request: &Request) -> Result<Answer, Broken> {
+    let body = request.decode::<ListConfigResourcesRequest>()?;
+    let asked = match (request.version.number, body.resource_types.as_slice()) {
+        // Before version 1 the request was about client metrics alone.
+        (0, _) => &[resource::CLIENT_METRICS][..],
+        (_, []) => &ALL,
+        (_, types) => types,
+    };
+    if asked.iter().any(|kind| !ALL.contains(kind)) {
+        return request.answer(&ListConfigResourcesResponse {
+            error_code: ErrorCode::UnsupportedVersion,
+            ..ListConfigResourcesResponse::default()
+        });
+    }
+    let image = request.shard.view.image();
+    let brokers: Vec<String> = image.brokers().map(|broker| broker.broker.to_string()).collect();
+    let mut resources = Vec::new();
+    for kind in ALL.into_iter().filter(|kind| asked.contains(kind)) {
+        let named = |resource_name| ConfigResource { resource_name, resource_type: kind };
+        match kind {
+            resource::TOPIC => resources.extend(image.topics().map(|topic| named(&topic.name))),
+            resource::BROKER | resource::BROKER_LOGGER => {
+                resources.extend(brokers.iter().map(|broker| named(broker)));
+            }
+            // Groups and client metrics have none yet.
+            _ => {}
+        }
+    }
+    request.answer(&ListConfigResourcesResponse {
+        config_resources: resources,
+        ..ListConfigResourcesResponse::default()
+    })
+}
