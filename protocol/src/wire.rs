@@ -378,7 +378,7 @@ impl<'a, T: Wire<'a>> Wire<'a> for Vec<T> {
     }
     #[cfg(any(test, fuzzing))]
     fn sample(sampler: &mut crate::sample::Sampler, version: Version) -> Self {
-        let count = if sampler.empty { 0 } else { 2 };
+        let count = sampler.items();
         (0..count).map(|_| T::sample(sampler, version)).collect()
     }
 }

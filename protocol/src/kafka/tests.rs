@@ -12,7 +12,7 @@ use super::any::{AnyRequest, AnyResponse};
 use super::*;
 use crate::reader::{DecodeError, Reader};
 use crate::sample::Sampler;
-use crate::wire::Version;
+use crate::wire::{Version, Wire};
 
 mod facts;
 use facts::facts;
@@ -223,4 +223,50 @@ fn a_bomb_at_any_place_is_refused_or_harmless() {
         }
     }
     assert!(refused > 10_000, "only {refused} bombs were refused");
+}
+
+/// The memory budget is for liars: many items with names of a single letter stay within it.
+#[test]
+fn honest_messages_stay_within_their_memory_budget() {
+    for &api in Api::ALL {
+        for version in versions(api) {
+            for items in [1, 3, 12] {
+                let at = format!("{api} v{} with {items} items", version.number);
+                let sampler = || Sampler::terse(items);
+                let mut bytes = Vec::new();
+                AnyRequest::sample(api, &mut sampler(), version)
+                    .encode(&mut bytes, version)
+                    .expect("a sample fits its version");
+                let request = AnyRequest::decode(api, &mut Reader::request(&bytes), version);
+                assert!(request.is_ok(), "{at}: {request:?}");
+                let mut bytes = Vec::new();
+                AnyResponse::sample(api, &mut sampler(), version)
+                    .encode(&mut bytes, version)
+                    .expect("a sample fits its version");
+                let response = AnyResponse::decode(api, &mut Reader::response(&bytes), version);
+                assert!(response.is_ok(), "{at}: {response:?}");
+            }
+        }
+    }
+}
+
+/// A newer peer may tag fields that we have never heard of, in every structure.
+#[test]
+fn tags_of_a_newer_peer_are_passed_over() {
+    let unknown =
+        || std::collections::BTreeMap::from([(9, Bytes::from_static(b"new")), (77, Bytes::new())]);
+    let mut topic = theirs::metadata_request::MetadataRequestTopic::default();
+    topic.name = Some(theirs::TopicName("orders".to_owned().into()));
+    topic.unknown_tagged_fields = unknown();
+    let mut request = theirs::MetadataRequest::default();
+    request.topics = Some(vec![topic]);
+    request.unknown_tagged_fields = unknown();
+    let mut bytes = BytesMut::new();
+    request.encode(&mut bytes, 12).expect("it can be said");
+    let version = Api::Metadata.version(12).expect("a served version");
+    let mut from = Reader::request(&bytes);
+    let read = metadata::MetadataRequest::decode(&mut from, version).expect("tags are passed over");
+    assert_eq!(from.finish(), Ok(()));
+    let topics = read.topics.expect("one topic");
+    assert_eq!(topics.iter().map(|topic| topic.name).collect::<Vec<_>>(), [Some("orders")]);
 }
