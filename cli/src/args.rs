@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::BenchCommand;
 use crate::consume::ConsumeArgs;
 use crate::dev::DevArgs;
 use crate::produce::ProduceArgs;
@@ -37,6 +38,9 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Read records of a topic to standard output.
     Consume(ConsumeArgs),
+    /// Put a broker under load and measure it.
+    #[command(subcommand, arg_required_else_help = true)]
+    Bench(BenchCommand),
 }
 
 /// How to reach the cluster; part of every command that talks to one.

@@ -29,6 +29,9 @@ pub(crate) enum CliError {
     /// A record on standard input could not be understood.
     #[error("record {number}: {what}")]
     Input { number: u64, what: String },
+    /// A measurement could not be made.
+    #[error(transparent)]
+    Bench(#[from] ::bench::BenchError),
     /// Standard input.
     #[error("standard input: {0}")]
     Stdin(std::io::Error),

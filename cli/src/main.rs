@@ -3,6 +3,7 @@
 
 mod args;
 mod base64;
+mod bench;
 mod consume;
 mod dev;
 mod error;
@@ -46,6 +47,7 @@ fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Topic(command) => topic::run(command, &mut std::io::stdout().lock())?,
         Command::Produce(args) => produce::run(&args)?,
         Command::Consume(args) => consume::run(&args)?,
+        Command::Bench(command) => bench::run(command, &mut std::io::stdout().lock())?,
     }
     Ok(ExitCode::SUCCESS)
 }
