@@ -143,6 +143,7 @@ impl<'a> Run<'a> {
         let consumer = Consumer::new(cluster, config);
         let admin = Admin::new(cluster);
         let mut ends = BTreeMap::new();
+        let mut seeks = Vec::new();
         let now_ms = cluster.world().wall_ms();
         for partition in partitions {
             let offset = async |query| -> Result<i64, CliError> {
@@ -162,10 +163,14 @@ impl<'a> Run<'a> {
                     Seek::Offset(end.saturating_sub(count).max(start))
                 }
             };
-            consumer.assign(&args.topic, partition, seek).await?;
+            seeks.push((partition, seek));
             if args.exit {
                 ends.insert(partition, end);
             }
+        }
+        // All at once, so that the first fetch asks for all of them.
+        for (partition, seek) in seeks {
+            consumer.assign(&args.topic, partition, seek).await?;
         }
         Ok(Self {
             args,

@@ -143,12 +143,12 @@ impl Channel {
         &self,
         admission: Admission,
         expect: Expect,
-        encode: impl FnOnce(i32) -> Vec<Bytes>,
+        encode: impl FnOnce(i32) -> Result<Vec<Bytes>, ChannelError>,
     ) -> Result<Pending, ChannelError> {
         let shared = &self.0.shared;
         let correlation = shared.next_correlation.get();
         shared.next_correlation.set(correlation.checked_add(1).unwrap_or(1));
-        let segments = encode(correlation);
+        let segments = encode(correlation)?;
         let (sender, reply) = oneshot();
         let waiting = Waiting { correlation, reply: sender, _permit: admission.0 };
         let mut lines = shared.lines.borrow_mut();

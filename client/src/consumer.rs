@@ -67,6 +67,8 @@ struct Shared {
     /// Something may be handed out.
     arrived: Notify,
     is_closed: Cell<bool>,
+    /// Which partition is looked at first.
+    turn: Cell<usize>,
 }
 
 #[derive(Clone)]
@@ -83,6 +85,9 @@ struct Question {
     lookups: Vec<(PartId, Generation, OffsetPart)>,
     fetches: Vec<(PartId, Generation, FetchPart)>,
 }
+
+/// Partitions in one question, at most; brokers bound them too.
+const PARTS_MAX: usize = 2_048;
 
 /// Errors that wait to be told, at most: a program that does not poll shall not gather them.
 const ERRORS_MAX: usize = 16;
@@ -108,6 +113,7 @@ impl Consumer {
             wake: Notify::new(),
             arrived: Notify::new(),
             is_closed: Cell::new(false),
+            turn: Cell::new(0),
         });
         cluster.world().spawn(TaskClass::Serve, Rc::clone(&shared).run());
         Self { shared }
@@ -273,7 +279,10 @@ impl Shared {
         let mut ask_at: Option<u64> = None;
         let count = self.positions.borrow().len();
         let mut views: BTreeMap<Rc<str>, Option<Rc<TopicView>>> = BTreeMap::new();
-        for id in (0..count).map(PartId) {
+        // Beginning with another one each time, so that a question that is full leaves nobody out for ever.
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        for id in (0..count).map(|step| PartId((turn + step) % count)) {
             let part = self.parts.borrow()[id.0].clone();
             let view = views
                 .entry(Rc::clone(&part.topic))
@@ -289,7 +298,8 @@ impl Shared {
                 ask_at = Some(ask_at.unwrap_or(u64::MAX).min(now + pause));
                 continue;
             };
-            if self.busy.borrow().contains(&leader) {
+            let is_full = questions.get(&leader).is_some_and(Question::is_full);
+            if is_full || self.busy.borrow().contains(&leader) {
                 continue;
             }
             let mut positions = self.positions.borrow_mut();
@@ -465,6 +475,10 @@ impl Shared {
 }
 
 impl Question {
+    fn is_full(&self) -> bool {
+        self.lookups.len() + self.fetches.len() >= PARTS_MAX
+    }
+
     fn add(&mut self, id: PartId, need: Need, part: &Part, view: &TopicView) {
         let topic = Rc::clone(&view.topic);
         let partition = part.partition;

@@ -1,6 +1,7 @@
 //! A broker that was reached, and the dialect spoken with it. Above this file nobody knows which one it is.
 
 mod kafka;
+mod native;
 
 use bytes::Bytes;
 use runtime::World;
@@ -25,15 +26,20 @@ pub(crate) struct Peer {
 #[derive(Clone)]
 enum Speaker {
     Kafka(kafka::Speaker),
+    Native(native::Speaker),
 }
 
 /// A produce request on its way.
-pub(crate) struct PendingProduce(kafka::PendingProduce);
+pub(crate) enum PendingProduce {
+    Kafka(kafka::PendingProduce),
+    Native(native::PendingProduce),
+}
 
 macro_rules! each {
     ($self:ident, $speaker:ident => $call:expr) => {
         match &$self.speaker {
             Speaker::Kafka($speaker) => $call,
+            Speaker::Native($speaker) => $call,
         }
     };
 }
@@ -50,10 +56,7 @@ impl Peer {
                 Speaker::Kafka(kafka::Speaker::connect(world, address, config).await?)
             }
             Dialect::Native => {
-                return Err(ChannelError::Unsupported {
-                    address: address.to_owned(),
-                    api: "native",
-                });
+                Speaker::Native(native::Speaker::connect(world, address, config).await?)
             }
         };
         Ok(Self { speaker })
@@ -86,7 +89,14 @@ impl Peer {
         acks: Acks,
         parts: &[ProducePart],
     ) -> Result<PendingProduce, ChannelError> {
-        each!(self, speaker => speaker.submit_produce(admission, acks, parts).map(PendingProduce))
+        match &self.speaker {
+            Speaker::Kafka(speaker) => {
+                speaker.submit_produce(admission, acks, parts).map(PendingProduce::Kafka)
+            }
+            Speaker::Native(speaker) => {
+                speaker.submit_produce(admission, acks, parts).map(PendingProduce::Native)
+            }
+        }
     }
 
     /// What became of each part, in the order of the parts; `None` for one the answer left out. With [`Acks::None`]
@@ -96,7 +106,16 @@ impl Peer {
         pending: PendingProduce,
         parts: &[ProducePart],
     ) -> Result<Vec<Option<Produced>>, ChannelError> {
-        each!(self, speaker => speaker.produced(pending.0, parts).await)
+        match (&self.speaker, pending) {
+            (Speaker::Kafka(speaker), PendingProduce::Kafka(pending)) => {
+                speaker.produced(pending, parts).await
+            }
+            (Speaker::Native(speaker), PendingProduce::Native(pending)) => {
+                speaker.produced(pending, parts).await
+            }
+            // Another peer's request: there is no answer to it here.
+            (Speaker::Kafka(_) | Speaker::Native(_), _) => Ok(vec![None; parts.len()]),
+        }
     }
 
     /// Fetches; the answer is in the order of the parts, `None` for one that it left out.

@@ -1,10 +1,17 @@
 //! Where one answer ends and which request it belongs to, in both dialects; every length is bounded here.
 
+use protocol::native;
+
 /// How a peer's bytes are cut into answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// Length (4 bytes, big-endian), correlation id (4 bytes), then the rest. In request order.
     Kafka {
+        /// The largest answer accepted.
+        bytes_max: usize,
+    },
+    /// Native frames: a prefix with length, correlation id and checksum. In any order.
+    Native {
         /// The largest answer accepted.
         bytes_max: usize,
     },
@@ -33,6 +40,9 @@ impl Framing {
                     Err(_) => Err(format!("an answer of {length} bytes")),
                 }
             }
+            Self::Native { bytes_max } => {
+                native::frame_size(buffer, bytes_max).map_err(|error| error.to_string())
+            }
         }
     }
 
@@ -41,9 +51,16 @@ impl Framing {
         match self {
             Self::Kafka { .. } => {
                 let correlation = frame[KAFKA_PREFIX_BYTES..].first_chunk::<4>();
-                correlation
-                    .map(|bytes| i32::from_be_bytes(*bytes))
-                    .ok_or("no correlation id".into())
+                let correlation = correlation.ok_or_else(|| "no correlation id".to_owned())?;
+                Ok(i32::from_be_bytes(*correlation))
+            }
+            Self::Native { .. } => {
+                let frame = native::Frame::parse(frame).map_err(|error| error.to_string())?;
+                if !frame.is_answer() {
+                    return Err("a request, where only answers may come".to_owned());
+                }
+                i32::try_from(frame.correlation())
+                    .map_err(|_large| format!("an answer to no request ({})", frame.correlation()))
             }
         }
     }
@@ -52,6 +69,7 @@ impl Framing {
     pub(super) fn is_unordered(self) -> bool {
         match self {
             Self::Kafka { .. } => false,
+            Self::Native { .. } => true,
         }
     }
 }

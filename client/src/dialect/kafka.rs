@@ -198,7 +198,7 @@ impl Shared {
         })?;
         self.channel.submit(admission, expect, |correlation| {
             frame[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&correlation.to_be_bytes());
-            vec![frame.into()]
+            Ok(vec![frame.into()])
         })
     }
 

@@ -15,6 +15,9 @@ use crate::config::Acks;
 use crate::error::ChannelError;
 use crate::view::TopicRef;
 
+/// Batches in one request, at most; brokers bound them too.
+const PARTS_MAX: usize = 1_024;
+
 /// A batch for the broker.
 pub(super) struct Parcel {
     pub(super) slot: SlotId,
@@ -113,7 +116,8 @@ impl Lane {
         let mut taken = BTreeSet::new();
         let mut bytes = 0;
         while let Some(next) = queue.front() {
-            let fits = request.is_empty() || bytes + next.bytes.len() <= bytes_max;
+            let fits = request.is_empty()
+                || (bytes + next.bytes.len() <= bytes_max && request.len() < PARTS_MAX);
             if !fits || !taken.insert(next.slot) {
                 break;
             }
