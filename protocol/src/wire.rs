@@ -4,6 +4,13 @@ use crate::error_code::ErrorCode;
 use crate::ids::TopicId;
 use crate::reader::{DecodeError, Reader};
 
+mod length;
+mod tag;
+
+pub(crate) use length::{array_count, put_array_count, put_bytes_length, put_uvarint};
+use length::{length, min_length, put_length, put_null};
+pub(crate) use tag::{put_tag, put_tag_with};
+
 /// The version a message is spoken in, and whether it uses the compact encoding (KIP-482).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version {
@@ -159,95 +166,6 @@ impl Wire<'_> for ErrorCode {
     }
 }
 
-/// A length or count as non-flexible versions write it.
-trait PlainLength: Wire<'static> + Into<i64> + TryFrom<usize> {
-    fn read(from: &mut Reader<'_>) -> Result<i64, DecodeError>;
-}
-
-impl PlainLength for i16 {
-    fn read(from: &mut Reader<'_>) -> Result<i64, DecodeError> {
-        Ok(Self::from_be_bytes(from.array()?).into())
-    }
-}
-
-impl PlainLength for i32 {
-    fn read(from: &mut Reader<'_>) -> Result<i64, DecodeError> {
-        Ok(Self::from_be_bytes(from.array()?).into())
-    }
-}
-
-/// Reads a length: `None` is null. Compact lengths are stored plus one.
-#[inline]
-fn length<L: PlainLength>(
-    from: &mut Reader<'_>,
-    version: Version,
-) -> Result<Option<usize>, DecodeError> {
-    let length = if version.flexible { i64::from(from.uvarint()?) - 1 } else { L::read(from)? };
-    match usize::try_from(length) {
-        Ok(length) => Ok(Some(length)),
-        Err(_) if length == -1 => Ok(None),
-        Err(_) => Err(DecodeError::BadLength(length)),
-    }
-}
-
-/// Reads the count of an array that is then read item by item.
-pub(crate) fn array_count(
-    from: &mut Reader<'_>,
-    version: Version,
-) -> Result<Option<usize>, DecodeError> {
-    length::<i32>(from, version)
-}
-
-#[inline]
-fn put_length<L: PlainLength>(
-    into: &mut Vec<u8>,
-    version: Version,
-    length: usize,
-) -> Result<(), EncodeError> {
-    if version.flexible {
-        put_count(into, length.saturating_add(1))
-    } else {
-        match L::try_from(length) {
-            Ok(length) => length.encode(into, version),
-            Err(_) => Err(EncodeError::TooLong(length)),
-        }
-    }
-}
-
-fn put_null<L: PlainLength>(into: &mut Vec<u8>, version: Version) {
-    into.resize(into.len() + if version.flexible { 1 } else { size_of::<L>() }, {
-        if version.flexible { 0 } else { 0xff }
-    });
-}
-
-fn min_length<L>(version: Version) -> usize {
-    if version.flexible { 1 } else { size_of::<L>() }
-}
-
-/// Writes the count of an array whose items the caller writes next.
-pub(crate) fn put_array_count(
-    into: &mut Vec<u8>,
-    version: Version,
-    count: usize,
-) -> Result<(), EncodeError> {
-    put_length::<i32>(into, version, count)
-}
-
-/// Writes the length of bytes that travel outside the buffer.
-pub(crate) fn put_bytes_length(
-    into: &mut Vec<u8>,
-    version: Version,
-    length: Option<usize>,
-) -> Result<(), EncodeError> {
-    match length {
-        Some(length) => put_length::<i32>(into, version, length),
-        None => {
-            put_null::<i32>(into, version);
-            Ok(())
-        }
-    }
-}
-
 impl<'a> Wire<'a> for Option<&'a str> {
     #[inline]
     fn decode(from: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
@@ -386,63 +304,6 @@ impl<'a, T: Wire<'a>> Wire<'a> for Vec<T> {
 /// Whether two values of one type differ; the type of one tells the other's.
 pub(crate) fn differs<T: PartialEq>(one: &T, other: &T) -> bool {
     one != other
-}
-
-/// Appends an unsigned varint, lowest seven bits first.
-#[inline]
-pub(crate) fn put_uvarint(into: &mut Vec<u8>, mut value: u32) {
-    while value >= 0x80 {
-        into.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    into.push(value as u8);
-}
-
-#[inline]
-pub(crate) fn put_count(into: &mut Vec<u8>, count: usize) -> Result<(), EncodeError> {
-    match u32::try_from(count) {
-        Ok(count) => put_uvarint(into, count),
-        Err(_) => return Err(EncodeError::TooLong(count)),
-    }
-    Ok(())
-}
-
-/// Writes one tagged field: tag, length, value.
-pub(crate) fn put_tag<'a>(
-    into: &mut Vec<u8>,
-    version: Version,
-    tag: u32,
-    field: &impl Wire<'a>,
-) -> Result<(), EncodeError> {
-    put_tag_with(into, tag, |into| field.encode(into, version))
-}
-
-/// Writes one tagged field whose value `put` appends.
-///
-/// The length is known only afterwards. One byte is kept for it, and the rare value of 128 bytes or more is moved up to
-/// make room, so that no second buffer is needed.
-pub(crate) fn put_tag_with(
-    into: &mut Vec<u8>,
-    tag: u32,
-    put: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
-) -> Result<(), EncodeError> {
-    put_uvarint(into, tag);
-    let start = into.len();
-    into.push(0);
-    put(into)?;
-    let bytes = into.len() - start - 1;
-    match u8::try_from(bytes) {
-        Ok(short) if short < 0x80 => into[start] = short,
-        _ => {
-            into.remove(start);
-            let end = into.len();
-            put_count(into, bytes)?;
-            let length_bytes = into.len() - end;
-            // The length now stands behind the value: turn it to the front.
-            into[start..].rotate_right(length_bytes);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

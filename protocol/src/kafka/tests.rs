@@ -210,7 +210,7 @@ fn a_bomb_at_any_place_is_refused_or_harmless() {
                         AnyRequest::decode(api, &mut Reader::request(&bytes), version).is_err(),
                     );
                 }
-                // Cut off there, it is never whole, unless what is missing is a tag section's own zero.
+                // Cut off there, it is never whole.
                 let cut = AnyRequest::decode(api, &mut Reader::request(&bytes[..place]), version);
                 assert!(
                     matches!(
