@@ -87,9 +87,9 @@ impl Request {
     /// Decodes the body. What is borrowed lives as long as this request.
     pub(crate) fn decode<'a, T: Wire<'a>>(&'a self) -> Result<T, DecodeError> {
         let mut reader = self.body();
-        let body = T::decode(&mut reader, self.version)?;
-        reader.finish()?;
-        Ok(body)
+        // Bytes behind the last field are passed over, as Kafka does: librdkafka 2.16 leaves three of
+        // them behind when it asks for the metadata of all topics.
+        T::decode(&mut reader, self.version)
     }
 
     /// At the request's own fields.
