@@ -16,5 +16,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(response) = decoded else { return };
     let mut again = Vec::new();
     response.encode(&mut again, version).expect("what was read can be written");
+    // Unknown tags are gone; the memory budget of the bytes as they came must not be.
+    again.resize(again.len().max(body.len()), 0);
     assert_eq!(AnyResponse::decode(api, &mut Reader::response(&again), version), Ok(response));
 });
