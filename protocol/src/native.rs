@@ -39,6 +39,8 @@ pub mod produce;
 pub mod producer;
 pub mod refusal;
 pub mod topics;
+#[cfg(any(test, fuzzing))]
+pub mod visit;
 
 pub use encoder::Encoder;
 pub use frame::{

@@ -8,6 +8,7 @@ use super::generated::corelog::native as generated;
 use super::outcomes::{self, Outcome};
 use super::refusal::Refusal;
 use super::topics::{CreatePartitions, CreateTopics, DeleteTopics, NewTopic, TopicRef};
+use super::visit::visit;
 use super::*;
 use crate::error_code::ErrorCode;
 use crate::ids::{PartitionIndex, TopicId, TopicPartition};
@@ -15,96 +16,6 @@ use crate::ids::{PartitionIndex, TopicId, TopicPartition};
 mod samples;
 
 use samples::{ENTRIES, SAMPLES};
-
-/// Reads a frame as whatever it says it is, and looks at everything in it.
-fn read_anything(bytes: &[u8]) -> Result<usize, FrameError> {
-    let frame = Frame::parse(bytes)?;
-    let mut seen = frame.payload().len();
-    match (frame.kind(), frame.is_answer()) {
-        (Kind::Error, _) => seen += Refusal::read(&frame)?.map_or(0, |it| it.message.len()),
-        (Kind::Hello, false) => seen += hello::Request::read(&frame)?.client_id.len(),
-        (Kind::Hello, true) => seen += hello::Answer::read(&frame)?.cluster_id.len(),
-        (Kind::Metadata, false) => seen += metadata::RequestView::read(&frame)?.topics().count(),
-        (Kind::Metadata, true) => {
-            let answer = metadata::AnswerView::read(&frame)?;
-            for broker in answer.brokers() {
-                seen += broker.host().len() + broker.rack().len() + broker.lane_ports().count();
-            }
-            for topic in answer.topics() {
-                seen += topic.name().len();
-                for partition in topic.partitions() {
-                    seen += partition.replicas().count() + partition.in_sync().count();
-                }
-            }
-        }
-        (Kind::Produce, false) => {
-            let request = produce::RequestView::read(&frame)?;
-            seen += request.batches().map(|(_, batch)| batch.len()).sum::<usize>();
-        }
-        (Kind::Produce, true) => {
-            let answer = produce::AnswerView::read(&frame)?;
-            seen += answer.outcomes().count();
-            seen += answer.problems().map(|it| it.message.len()).sum::<usize>();
-        }
-        (Kind::Fetch, false) => seen += fetch::RequestView::read(&frame)?.entries().count(),
-        (Kind::Fetch, true) => {
-            let answer = fetch::AnswerView::read(&frame)?;
-            seen += answer.outcomes().map(|(_, batches)| batches.len()).sum::<usize>();
-            seen += answer.aborted().count();
-        }
-        (Kind::ListOffsets, false) => {
-            seen += offsets::RequestView::read(&frame)?.entries().count();
-        }
-        (Kind::ListOffsets, true) => seen += offsets::AnswerView::read(&frame)?.outcomes().count(),
-        (Kind::InitProducer, false) => {
-            seen += producer::Request::read(&frame)?.transactional_id.map_or(0, str::len);
-        }
-        (Kind::InitProducer, true) => {
-            let _identity = producer::Answer::read(&frame)?;
-        }
-        (Kind::DeleteRecords, false) => {
-            seen += offsets::DeleteRecordsView::read(&frame)?.entries().count();
-        }
-        (Kind::CreateTopics, false) => {
-            for topic in topics::CreateTopicsView::read(&frame)?.topics() {
-                seen += topic.name().len() + topic.configs().count();
-            }
-        }
-        (Kind::DeleteTopics, false) => {
-            seen += topics::DeleteTopicsView::read(&frame)?.topics().count();
-        }
-        (Kind::CreatePartitions, false) => {
-            seen += topics::CreatePartitionsView::read(&frame)?.topics().count();
-        }
-        (Kind::DescribeConfigs, false) => {
-            for query in configs::DescribeConfigsView::read(&frame)?.resources() {
-                seen += query.keys().map(str::len).sum::<usize>();
-            }
-        }
-        (Kind::DescribeConfigs, true) => {
-            for resource in configs::DescribeAnswerView::read(&frame)?.resources() {
-                seen += resource.entries().map(|it| it.name.len()).sum::<usize>();
-            }
-        }
-        (Kind::AlterConfigs, false) => {
-            for resource in configs::AlterConfigsView::read(&frame)?.resources() {
-                seen += resource.changes().count();
-            }
-        }
-        (
-            Kind::DeleteRecords
-            | Kind::CreateTopics
-            | Kind::DeleteTopics
-            | Kind::CreatePartitions
-            | Kind::AlterConfigs,
-            true,
-        ) => {
-            let answer = outcomes::AnswerView::read(&frame, frame.kind())?;
-            seen += answer.outcomes().map(|it| it.message.len()).sum::<usize>();
-        }
-    }
-    Ok(seen)
-}
 
 /// Makes the checksum true again after a change of prefix or header.
 fn seal(bytes: &mut [u8]) {
@@ -122,7 +33,7 @@ fn every_message_comes_back() {
         assert_eq!(frame_size(&bytes, FRAME_BYTES_MAX), Ok(Some(bytes.len())), "{name}");
         let frame = Frame::parse(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         check(&frame);
-        read_anything(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        visit(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
 
@@ -281,7 +192,7 @@ fn frames_that_lie_are_refused() {
         if sealed {
             seal(&mut bytes);
         }
-        read_anything(&bytes).expect_err("it lies")
+        visit(&bytes).expect_err("it lies")
     };
     assert_eq!(changed(4, 250, true), FrameError::UnknownKind { number: 250, correlation: 7 });
     assert_eq!(changed(6, 2, true), FrameError::Flags { flags: 2 });
@@ -303,7 +214,7 @@ fn frames_that_lie_are_refused() {
     let size = u32::try_from(short.len()).unwrap();
     short[..4].copy_from_slice(&size.to_le_bytes());
     seal(&mut short);
-    let error = read_anything(&short).unwrap_err();
+    let error = visit(&short).unwrap_err();
     assert!(matches!(error, FrameError::Field { kind: Kind::Produce, .. }), "{error}");
     assert_eq!(error.code(), ErrorCode::InvalidRequest);
     assert!(!error.is_fatal());
@@ -359,7 +270,7 @@ fn tables_beyond_the_limit_are_refused_even_if_they_are_one_and_the_same() {
     let root = generated::DeleteTopicsRequest::create(&mut builder, &fields);
     builder.finish(root, None);
     let bytes = raw_frame(Kind::DeleteTopics.number(), 0, builder.finished_data(), &[]);
-    assert_eq!(read_anything(&bytes), Err(FrameError::Header { kind: Kind::DeleteTopics }));
+    assert_eq!(visit(&bytes), Err(FrameError::Header { kind: Kind::DeleteTopics }));
 }
 
 #[test]
@@ -374,7 +285,7 @@ fn versions_meet_at_the_largest_common_one() {
 proptest! {
     #[test]
     fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _error = read_anything(&bytes);
+        let _error = visit(&bytes);
     }
 
     #[test]
@@ -384,7 +295,7 @@ proptest! {
         payload in proptest::collection::vec(any::<u8>(), 0..20),
     ) {
         let bytes = raw_frame(kind.number(), u16::from(answer), &header, &payload);
-        let _error = read_anything(&bytes);
+        let _error = visit(&bytes);
     }
 
     #[test]
@@ -400,7 +311,7 @@ proptest! {
             }
         }
         seal(&mut bytes);
-        let _read = read_anything(&bytes);
+        let _read = visit(&bytes);
     }
 }
 
