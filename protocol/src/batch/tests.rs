@@ -153,6 +153,24 @@ fn append_time_replaces_every_timestamp_and_renews_the_checksum() {
 }
 
 #[test]
+fn a_misstated_largest_timestamp_is_corrected_like_kafka_does() {
+    let mut bytes = bytes_of(&three_records(Compression::None));
+    let batch = RawBatch(&bytes).check_produced().unwrap();
+    assert_eq!(batch.walk().unwrap().correction(batch.header()), None);
+
+    bytes[35..43].copy_from_slice(&(NOW - 1_000).to_be_bytes());
+    seal(&mut bytes);
+    let batch = RawBatch(&bytes).check_produced().unwrap();
+    let correction = batch.walk().unwrap().correction(batch.header()).unwrap();
+    assert_eq!(correction, Restamp::MaxTimestamp(NOW + 90));
+    let mut placed = vec![0; bytes.len()];
+    batch.copy_restamped(Offset::ZERO, epoch(1), correction, &mut placed);
+    let stored = RawBatch(&placed).check().unwrap();
+    assert_eq!(stored.max_timestamp(), NOW + 90);
+    assert_eq!(stored.walk().unwrap().correction(stored.header()), None);
+}
+
+#[test]
 fn markers_are_control_batches_that_no_client_may_write() {
     for marker in [ControlMarker::Abort, ControlMarker::Commit] {
         let bytes = bytes_of(&BatchBuilder::marker(marker, producer(8, 2), 6, NOW));

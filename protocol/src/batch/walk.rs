@@ -7,6 +7,7 @@
 //! The next record's position depends on this record's length alone, so a core works on several
 //! records at once as long as branches are predictable: hence no byte-wise loops in the quick one.
 
+use super::Restamp;
 use super::error::{RecordError, RecordFault};
 use super::header::{Attributes, BatchHeader, NO_TIMESTAMP};
 use crate::varint::{take_i32, take_i64};
@@ -23,6 +24,15 @@ pub struct Walk {
     pub min_timestamp: i64,
     /// The place in the batch of the first record without a key, which a compacted topic refuses.
     pub first_null_key: Option<u32>,
+}
+
+impl Walk {
+    /// How to correct the batch if its header misstates the largest timestamp, by which logs roll,
+    /// expire and are searched. Kafka corrects it too, and does not refuse the batch.
+    pub fn correction(&self, header: &BatchHeader) -> Option<Restamp> {
+        let misstated = header.max_timestamp() != self.max_timestamp;
+        misstated.then_some(Restamp::MaxTimestamp(self.max_timestamp))
+    }
 }
 
 /// Attributes, timestamp delta, offset delta, key length, value length, header count.
