@@ -87,6 +87,15 @@ impl<M: Send + 'static> Mesh<M> {
         }
     }
 
+    /// Waits until nothing this shard sent waits here any more: before a shard ends.
+    pub async fn flushed(&self) {
+        match &*self.0 {
+            MeshKind::Real(mesh) => mesh.flushed().await,
+            // A simulated message is under way as soon as it is sent.
+            MeshKind::Sim(_) => {}
+        }
+    }
+
     /// Appends everything that has arrived, with its sender, waiting for at least one message.
     pub async fn recv(&self, into: &mut Vec<(ShardId, M)>) {
         match &*self.0 {

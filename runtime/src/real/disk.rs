@@ -296,7 +296,7 @@ impl File {
 
     pub(crate) async fn truncate(&self, count: u64) -> io::Result<()> {
         let count = libc::off_t::try_from(count)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "beyond any file's end"))?;
+            .map_err(|too_large| io::Error::new(io::ErrorKind::InvalidInput, too_large))?;
         // Its own descriptor: the work may outlive this file if the caller goes away.
         let descriptor = self.duplicate()?;
         crate::World(crate::world::Kind::Real(self.world.clone()))

@@ -145,6 +145,7 @@ struct Peer<M: Send> {
     /// A message taken from the overflow waits for room: later ones must not overtake it.
     draining: Cell<bool>,
     overflowed: Notify,
+    drained: Notify,
 }
 
 impl<M: Send> Default for Peer<M> {
@@ -154,20 +155,20 @@ impl<M: Send> Default for Peer<M> {
             overflow: RefCell::default(),
             draining: Cell::default(),
             overflowed: Notify::new(),
+            drained: Notify::new(),
         }
     }
 }
 
 impl<M: Send + 'static> Peer<M> {
     fn send(&self, message: M, overflow_max: usize) -> Result<(), MeshFull<M>> {
-        let waits = self.draining.get() || !self.overflow.borrow().is_empty();
+        let waits = self.waits();
         let sender = self.sender.borrow().clone();
         let message = match sender {
             Some(sender) if !waits => match sender.try_send(message) {
-                Ok(()) => return Ok(()),
                 Err(GlommioError::WouldBlock(glommio::ResourceType::Channel(back))) => back,
-                // The other shard has ended, and so does the process: nobody waits for it.
-                Err(_) => return Ok(()),
+                // Sent; or the other shard has ended, and so does the process: nobody waits.
+                Ok(()) | Err(_) => return Ok(()),
             },
             _ => message,
         };
@@ -179,6 +180,11 @@ impl<M: Send + 'static> Peer<M> {
         Ok(())
     }
 
+    /// Whether messages wait for room.
+    fn waits(&self) -> bool {
+        self.draining.get() || !self.overflow.borrow().is_empty()
+    }
+
     async fn drain_overflow(&self) {
         let sender = self.sender.borrow().clone().expect("set before this is called");
         loop {
@@ -187,10 +193,17 @@ impl<M: Send + 'static> Peer<M> {
             match next {
                 Some(message) => {
                     if sender.send(message).await.is_err() {
+                        // The other shard has ended: nothing waits for it any more.
+                        self.overflow.borrow_mut().clear();
+                        self.draining.set(false);
+                        self.drained.notify_all();
                         return;
                     }
                 }
-                None => self.overflowed.notified().await,
+                None => {
+                    self.drained.notify_all();
+                    self.overflowed.notified().await;
+                }
             }
         }
     }
@@ -204,6 +217,14 @@ impl<M: Send + 'static> Mesh<M> {
                 self.inbox.push(self.shard, message);
                 self.inbox.tell();
                 Ok(())
+            }
+        }
+    }
+
+    pub(crate) async fn flushed(&self) {
+        for peer in self.peers.iter().flatten() {
+            while peer.waits() {
+                peer.drained.notified().await;
             }
         }
     }

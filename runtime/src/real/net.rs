@@ -268,7 +268,7 @@ impl Socket {
         // SAFETY: the header points to `msg_iovlen` slices that live through the call, which only
         // reads them; the descriptor is open while `self` lives.
         let sent = unsafe { libc::sendmsg(self.descriptor, &raw const message, flags) };
-        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+        usize::try_from(sent).map_err(|_negative| io::Error::last_os_error())
     }
 }
 

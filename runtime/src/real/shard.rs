@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
 
 use super::signal::{Signals, Stopper};
 use super::{World, task};
@@ -32,9 +32,9 @@ where
     let pin = config.pin && shards <= cpus.len();
     let start = Arc::new(start);
     let mut running = Vec::with_capacity(shards);
-    for index in 0..shards {
-        let placement = if pin { Placement::Fixed(cpus[index]) } else { Placement::Unbound };
-        let shard = ShardId(u16::try_from(index).expect("clamped above"));
+    for shard in ShardId::all(shards) {
+        let cpu = cpus.get(shard.index()).filter(|_| pin);
+        let placement = cpu.map_or(Placement::Unbound, |&cpu| Placement::Fixed(cpu));
         let (start, stop_all, free_bytes_max) =
             (start.clone(), stop.clone(), config.free_bytes_max);
         let spawned = builder(placement, config)
@@ -63,7 +63,7 @@ where
             }
         }
     }
-    let ended: Vec<_> = running.into_iter().map(|handle| handle.join()).collect();
+    let ended: Vec<_> = running.into_iter().map(ExecutorJoinHandle::join).collect();
     ended.into_iter().map(|ended| ended?).collect()
 }
 

@@ -285,12 +285,9 @@ impl Connection {
             }
             let changed = pipe.changed.notified();
             let first = pipe.flying.borrow().front().map(|(at, _)| *at);
-            let arrival = match (first, pipe.ended.get()) {
-                (Some(at), _) | (None, Some(at)) => at,
-                (None, None) => {
-                    changed.await;
-                    continue;
-                }
+            let Some(arrival) = first.or(pipe.ended.get()) else {
+                changed.await;
+                continue;
             };
             let net = self.world.net();
             if net.link(from, to).cut {
@@ -445,7 +442,7 @@ impl Stream {
         drop(connections);
         let ours = Self(Rc::new(End { connection: connection.clone(), end: 0 }));
         let theirs = Self(Rc::new(End { connection, end: 1 }));
-        target.accepted.try_push(theirs).map_err(|_| refused())?;
+        target.accepted.try_push(theirs).map_err(|_full_or_closed| refused())?;
         Ok(ours)
     }
 
