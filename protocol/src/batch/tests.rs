@@ -239,6 +239,23 @@ fn timestamps_may_be_absent() {
 }
 
 #[test]
+fn timestamps_reach_to_both_ends() {
+    for stamps in
+        [[i64::MAX, i64::MAX], [i64::MAX, NO_TIMESTAMP], [i64::MIN, i64::MAX], [0, i64::MIN]]
+    {
+        let mut batch = BatchBuilder::new(Compression::None);
+        for stamp in stamps {
+            batch.append(None, None, &[], stamp).unwrap();
+        }
+        let bytes = bytes_of(&batch);
+        let walk = RawBatch(&bytes).check_produced().unwrap().walk().unwrap();
+        assert_eq!(walk.max_timestamp, stamps.into_iter().max().unwrap());
+        let min = stamps.into_iter().filter(|it| *it != NO_TIMESTAMP).min();
+        assert_eq!(Some(walk.min_timestamp), min, "{stamps:?}");
+    }
+}
+
+#[test]
 fn an_empty_builder_builds_nothing_and_a_cleared_one_starts_again() {
     let mut builder = BatchBuilder::new(Compression::Gzip);
     assert_eq!(builder.build(&mut Vec::new()), Err(builder::BuildError::Empty));

@@ -70,7 +70,8 @@ pub(super) fn walk(header: &BatchHeader, record_bytes: &[u8]) -> Result<Walk, Re
     let mut walk = Walk {
         max_timestamp: if count == 0 { NO_TIMESTAMP } else { max },
         max_timestamp_delta: max_delta,
-        min_timestamp: if min == i64::MAX { NO_TIMESTAMP } else { min },
+        // Left where it began unless a record has that very timestamp, which is then the largest too.
+        min_timestamp: if min == i64::MAX && max != i64::MAX { NO_TIMESTAMP } else { min },
         first_null_key: (first_null_key != u32::MAX).then_some(first_null_key),
     };
     if header.attributes().has(Attributes::LOG_APPEND_TIME) {
