@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::BenchCommand;
 use crate::consume::ConsumeArgs;
 use crate::dev::DevArgs;
+use crate::log::LogCommand;
 use crate::produce::ProduceArgs;
 use crate::topic::TopicCommand;
 
@@ -38,6 +39,9 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Read records of a topic to standard output.
     Consume(ConsumeArgs),
+    /// Look into a data directory while no broker uses it.
+    #[command(subcommand, arg_required_else_help = true)]
+    Log(LogCommand),
     /// Put a broker under load and measure it.
     #[command(subcommand, arg_required_else_help = true)]
     Bench(BenchCommand),

@@ -9,6 +9,7 @@ mod dev;
 mod error;
 mod input;
 mod instant;
+mod log;
 mod logs;
 mod output;
 mod produce;
@@ -17,6 +18,7 @@ mod reach;
 mod settings;
 mod size;
 mod topic;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,7 @@ fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Topic(command) => topic::run(command, &mut std::io::stdout().lock())?,
         Command::Produce(args) => produce::run(&args)?,
         Command::Consume(args) => consume::run(&args)?,
+        Command::Log(command) => return log::run(&command),
         Command::Bench(command) => bench::run(command, &mut std::io::stdout().lock())?,
     }
     Ok(ExitCode::SUCCESS)
