@@ -148,6 +148,7 @@ fn encode_segment(out: &mut Vec<u8>, segment: &SegmentState) {
     out.put_i64(segment.max_timestamp_offset);
     out.put_i64(segment.created_ms);
     out.put_u32(segment.pages);
+    out.put_i64(segment.paged_timestamp);
     out.put_count(segment.pending.len());
     for entry in &segment.pending {
         entry.encode(out);
@@ -184,7 +185,7 @@ pub(crate) fn decode_record(from: &mut Decoder<'_>) -> Result<Recorded, Short> {
     for _ in 0..fields.count(16)? {
         state.quarantined.push(fields.i64()?..fields.i64()?);
     }
-    for _ in 0..fields.count(56)? {
+    for _ in 0..fields.count(64)? {
         state.segments.push_back(decode_segment(fields)?);
     }
     state.producers = decode_producers(fields)?;
@@ -200,6 +201,7 @@ fn decode_segment(fields: &mut Decoder<'_>) -> Result<SegmentState, Short> {
     segment.max_timestamp_offset = fields.i64()?;
     segment.created_ms = fields.i64()?;
     segment.pages = fields.u32()?;
+    segment.paged_timestamp = fields.i64()?;
     for _ in 0..fields.count(ENTRY_BYTES)? {
         segment.pending.push(IndexEntry::decode(fields)?);
     }

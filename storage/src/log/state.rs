@@ -63,6 +63,8 @@ pub(crate) struct SegmentState {
     pub(crate) created_ms: i64,
     /// Pages in its index file.
     pub(crate) pages: u32,
+    /// The largest timestamp in regions that those pages cover.
+    pub(crate) paged_timestamp: i64,
     /// The regions not yet in the index file. The last one of the active segment is open.
     pub(crate) pending: Vec<IndexEntry>,
 }
@@ -78,6 +80,7 @@ impl SegmentState {
             max_timestamp_offset: -1,
             created_ms,
             pages: 0,
+            paged_timestamp: -1,
             pending: Vec::new(),
         }
     }

@@ -63,6 +63,8 @@ pub(crate) struct IndexPage {
     pub(crate) entries: Vec<IndexEntry>,
     pub(crate) end_position: u32,
     pub(crate) end_offset: i64,
+    /// In the segment up to the end of this page.
+    pub(crate) max_timestamp: i64,
 }
 
 /// Why a page is not believed.
@@ -90,6 +92,7 @@ impl IndexPage {
         page.put_u32(self.end_position);
         page.put_i64(self.identity.base);
         page.put_i64(self.end_offset);
+        page.put_i64(self.max_timestamp);
         page.resize(FRONT_BYTES, 0);
         for entry in &self.entries {
             entry.encode(&mut page);
@@ -134,6 +137,7 @@ impl IndexPage {
         let (topic, partition) = (fields.array()?, fields.i32()?);
         let end_position = fields.u32()?;
         let (base, end_offset) = (fields.i64()?, fields.i64()?);
+        let max_timestamp = fields.i64()?;
         if count == 0 || count > INDEX_PAGE_ENTRIES {
             return Ok(None);
         }
@@ -143,7 +147,8 @@ impl IndexPage {
             entries.push(IndexEntry::decode(&mut fields)?);
         }
         let identity = Identity { topic, partition, base };
-        Ok(Some((Self { identity, number, entries, end_position, end_offset }, crc)))
+        let page = Self { identity, number, entries, end_position, end_offset, max_timestamp };
+        Ok(Some((page, crc)))
     }
 }
 

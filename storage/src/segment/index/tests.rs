@@ -16,6 +16,7 @@ fn page() -> IndexPage {
         entries: (0..INDEX_PAGE_ENTRIES as u32).map(entry).collect(),
         end_position: 1_000_000,
         end_offset: 5000,
+        max_timestamp: 77,
     }
 }
 

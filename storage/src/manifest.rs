@@ -1,0 +1,180 @@
+//! Which directory this is (`docs/format.md` 1), and who holds it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use runtime::{DirectoryLock, World};
+
+use crate::bytes::{Decoder, Encode, Short};
+use crate::config::Identity;
+use crate::error::OpenError;
+use crate::journal::superblock::{BadPage, sign, verify};
+use crate::limits::{CLUSTER_ID_BYTES_MAX, PAGE_BYTES};
+use protocol::ids::BrokerId;
+
+const MAGIC: [u8; 8] = *b"CORELOGM";
+const VERSION: u32 = 1;
+
+/// What a directory says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Whose it is.
+    pub identity: Identity,
+    /// Made at random when the directory was first used.
+    pub directory: [u8; 16],
+    /// How many shard journals it holds.
+    pub shards: u32,
+}
+
+/// A log directory, held against other processes until dropped. Made once per process, before any
+/// shard opens its store.
+pub struct DataDir {
+    /// What the directory says of itself.
+    pub manifest: Manifest,
+    /// Shards the directory had before; different from the manifest's: their journals are to be
+    /// drained.
+    pub shards_before: u32,
+    _lock: DirectoryLock,
+}
+
+pub(crate) fn manifest_path(dir: &Path) -> PathBuf {
+    dir.join("manifest")
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |error| OpenError::Io { what, path, error }
+}
+
+impl DataDir {
+    /// Takes the directory for `identity`, making it if it does not exist or is empty.
+    ///
+    /// # Errors
+    /// It is in use, somebody else's, of a newer release, or not readable.
+    pub async fn open(
+        world: &World,
+        dir: &Path,
+        identity: &Identity,
+        shards: u32,
+    ) -> Result<Self, OpenError> {
+        let disk = world.disk();
+        if identity.cluster.len() > CLUSTER_ID_BYTES_MAX {
+            return Err(OpenError::Config("the cluster id is longer than 256 bytes"));
+        }
+        disk.create_dir_all(dir).await.map_err(io_error("create", dir))?;
+        if let Some(parent) = dir.parent().filter(|it| !it.as_os_str().is_empty()) {
+            disk.sync_dir(parent).await.map_err(io_error("sync", parent))?;
+        }
+        let lock_path = dir.join("lock");
+        let lock = disk.lock(&lock_path).await.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::Locked(dir.to_owned()),
+            _ => OpenError::Io { what: "lock", path: lock_path, error },
+        })?;
+        let names = disk.list(dir).await.map_err(io_error("list", dir))?;
+        let path = manifest_path(dir);
+        let found = if names.iter().any(|name| name == "manifest") {
+            let manifest = Manifest::read(world, dir).await?;
+            manifest.check(identity)?;
+            Some(manifest)
+        } else if names.iter().any(|name| name == "shards" || name == "topics") {
+            return Err(OpenError::Manifest("missing beside data"));
+        } else {
+            None
+        };
+        let shards_before = found.as_ref().map_or(shards, |it| it.shards);
+        let mut directory = [0; 16];
+        directory[..8].copy_from_slice(&world.random().to_le_bytes());
+        directory[8..].copy_from_slice(&world.random().to_le_bytes());
+        let manifest = found.unwrap_or(Manifest { identity: identity.clone(), directory, shards });
+        if !names.iter().any(|name| name == "manifest") {
+            disk.replace(&path, manifest.encode()).await.map_err(io_error("write", &path))?;
+        }
+        Ok(Self { manifest, shards_before, _lock: lock })
+    }
+
+    /// Records another number of shards, after their journals were drained.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub async fn set_shards(&mut self, world: &World, dir: &Path, shards: u32) -> Result<(), OpenError> {
+        let manifest = Manifest { shards, ..self.manifest.clone() };
+        let path = manifest_path(dir);
+        world.disk().replace(&path, manifest.encode()).await.map_err(io_error("write", &path))?;
+        self.manifest = manifest;
+        self.shards_before = shards;
+        Ok(())
+    }
+}
+
+impl Manifest {
+    /// Reads a directory's manifest.
+    ///
+    /// # Errors
+    /// It is missing, damaged, or of a newer release.
+    pub async fn read(world: &World, dir: &Path) -> Result<Self, OpenError> {
+        let path = manifest_path(dir);
+        let page = world.disk().read_to_end(&path, PAGE_BYTES).await.map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::NotFound => OpenError::Manifest("missing"),
+                io::ErrorKind::InvalidData => OpenError::Manifest("damaged"),
+                _ => OpenError::Io { what: "read", path, error },
+            }
+        })?;
+        Self::decode(&page)
+    }
+
+    fn decode(page: &[u8]) -> Result<Self, OpenError> {
+        verify(page, MAGIC, VERSION).map_err(|bad| match bad {
+            BadPage::Damaged => OpenError::Manifest("damaged"),
+            BadPage::Newer(version) => OpenError::Newer(version),
+        })?;
+        Self::fields(&page[16..])
+            .map_err(|_short| OpenError::Manifest("damaged"))?
+            .ok_or(OpenError::Manifest("damaged"))
+    }
+
+    fn fields(bytes: &[u8]) -> Result<Option<Self>, Short> {
+        let mut fields = Decoder(bytes);
+        let directory = fields.array()?;
+        let (broker, shards) = (fields.i32()?, fields.u32()?);
+        let size = usize::from(fields.u16()?);
+        let cluster = String::from_utf8(fields.take(size)?.to_vec()).ok();
+        Ok(cluster.zip(BrokerId::new(broker)).map(|(cluster, broker)| Self {
+            identity: Identity { cluster, broker },
+            directory,
+            shards,
+        }))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut page = Vec::with_capacity(PAGE_BYTES);
+        page.put(&MAGIC);
+        page.put_u32(VERSION);
+        page.put_u32(0);
+        page.put(&self.directory);
+        page.put_i32(self.identity.broker.get());
+        page.put_u32(self.shards);
+        page.put_u16(self.identity.cluster.len() as u16);
+        page.put(self.identity.cluster.as_bytes());
+        page.resize(PAGE_BYTES, 0);
+        sign(&mut page);
+        page
+    }
+
+    fn check(&self, wanted: &Identity) -> Result<(), OpenError> {
+        let differs = |what, found: String, expected: String| {
+            Err(OpenError::WrongOwner { what, found, expected })
+        };
+        if self.identity.cluster != wanted.cluster {
+            return differs("cluster", self.identity.cluster.clone(), wanted.cluster.clone());
+        }
+        if self.identity.broker != wanted.broker {
+            let (found, expected) = (self.identity.broker, wanted.broker);
+            return differs("broker", found.get().to_string(), expected.get().to_string());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

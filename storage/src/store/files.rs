@@ -1,0 +1,130 @@
+//! Paths, and the segment files that are open.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use protocol::ids::{TopicId, TopicPartition};
+use runtime::File;
+
+use crate::segment::file_stem;
+
+/// `<topic id>` as directories are named: the UUID in lower-case hyphenated form.
+pub(crate) fn topic_name(topic: TopicId) -> String {
+    uuid::Uuid::from_bytes(topic.get()).as_hyphenated().to_string()
+}
+
+/// The topic a directory name stands for.
+pub(crate) fn parse_topic(name: &str) -> Option<TopicId> {
+    let uuid = uuid::Uuid::try_parse(name).ok()?;
+    let topic = TopicId::new(uuid.into_bytes());
+    (topic_name(topic) == name).then_some(topic)
+}
+
+/// Where things are below a log directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    pub(crate) root: PathBuf,
+    pub(crate) shard: PathBuf,
+    pub(crate) topics: PathBuf,
+}
+
+impl Paths {
+    pub(crate) fn new(root: &Path, shard: u32) -> Self {
+        Self {
+            root: root.to_owned(),
+            shard: root.join("shards").join(shard.to_string()),
+            topics: root.join("topics"),
+        }
+    }
+    pub(crate) fn superblock(&self) -> PathBuf {
+        self.shard.join("superblock")
+    }
+    pub(crate) fn ring(&self, slot: u32) -> PathBuf {
+        self.shard.join(format!("ring-{slot}"))
+    }
+    pub(crate) fn checkpoint(&self, number: u64, copy: char) -> PathBuf {
+        self.shard.join(format!("checkpoint-{number}.{copy}"))
+    }
+    pub(crate) fn topic(&self, topic: TopicId) -> PathBuf {
+        self.topics.join(topic_name(topic))
+    }
+    pub(crate) fn partition(&self, partition: TopicPartition) -> PathBuf {
+        self.topic(partition.topic).join(partition.index.to_string())
+    }
+    pub(crate) fn segment(&self, partition: TopicPartition, base: i64) -> PathBuf {
+        self.partition(partition).join(format!("{}.log", file_stem(base)))
+    }
+    pub(crate) fn index(&self, partition: TopicPartition, base: i64) -> PathBuf {
+        self.partition(partition).join(format!("{}.index", file_stem(base)))
+    }
+    pub(crate) fn lost(&self) -> PathBuf {
+        self.root.join(".lost")
+    }
+    pub(crate) fn stray(&self) -> PathBuf {
+        self.root.join(".stray")
+    }
+}
+
+/// Which open file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FileKey {
+    pub(crate) log: u32,
+    pub(crate) base: i64,
+    pub(crate) index: bool,
+}
+
+/// Open segment and index files, the least recently used closed first.
+pub(crate) struct OpenFiles {
+    open: RefCell<Open>,
+    files_max: usize,
+}
+
+#[derive(Default)]
+struct Open {
+    files: BTreeMap<FileKey, (Rc<File>, u64)>,
+    clock: u64,
+}
+
+impl OpenFiles {
+    pub(crate) fn new(files_max: usize) -> Self {
+        Self { open: RefCell::default(), files_max: files_max.max(1) }
+    }
+
+    pub(crate) fn get(&self, key: FileKey) -> Option<Rc<File>> {
+        let open = &mut *self.open.borrow_mut();
+        open.clock += 1;
+        let (file, used) = open.files.get_mut(&key)?;
+        *used = open.clock;
+        Some(file.clone())
+    }
+
+    /// Keeps a file. Those it pushes out close when their last user lets go.
+    pub(crate) fn put(&self, key: FileKey, file: File) -> Rc<File> {
+        let open = &mut *self.open.borrow_mut();
+        if open.files.len() >= self.files_max {
+            let oldest = open.files.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
+            if let Some(oldest) = oldest {
+                open.files.remove(&oldest);
+            }
+        }
+        open.clock += 1;
+        let file = Rc::new(file);
+        open.files.insert(key, (file.clone(), open.clock));
+        file
+    }
+
+    /// Forgets the files of one segment.
+    pub(crate) fn forget(&self, log: u32, base: i64) {
+        let files = &mut self.open.borrow_mut().files;
+        for index in [false, true] {
+            files.remove(&FileKey { log, base, index });
+        }
+    }
+
+    /// Forgets the files of a log.
+    pub(crate) fn forget_log(&self, log: u32) {
+        self.open.borrow_mut().files.retain(|key, _| key.log != log);
+    }
+}
