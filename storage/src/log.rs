@@ -64,6 +64,9 @@ pub(crate) struct Flushing(Log);
 impl Drop for Flushing {
     fn drop(&mut self) {
         self.0.0.flushing.set(false);
+        if let Some(store) = self.0.0.store.upgrade() {
+            store.landed.notify_all();
+        }
     }
 }
 

@@ -46,6 +46,27 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenEr
     move |error| OpenError::Io { what, path, error }
 }
 
+/// Makes a directory and its missing parents, and their names durable.
+async fn make_durable_dir(world: &World, dir: &Path) -> Result<(), OpenError> {
+    let disk = world.disk();
+    let mut missing = Vec::new();
+    for ancestor in dir.ancestors().filter(|it| !it.as_os_str().is_empty()) {
+        if disk.exists(ancestor).await.map_err(io_error("look for", ancestor))? {
+            break;
+        }
+        missing.push(ancestor);
+    }
+    disk.create_dir_all(dir).await.map_err(io_error("create", dir))?;
+    // The directory itself may be left from a start that was cut short.
+    missing.retain(|it| *it != dir);
+    for made in missing.into_iter().rev().chain([dir]) {
+        let parent = made.parent().filter(|it| !it.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        disk.sync_dir(parent).await.map_err(io_error("sync", parent))?;
+    }
+    Ok(())
+}
+
 impl DataDir {
     /// Takes the directory for `identity`, making it if it does not exist or is empty.
     ///
@@ -61,10 +82,7 @@ impl DataDir {
         if identity.cluster.len() > CLUSTER_ID_BYTES_MAX {
             return Err(OpenError::Config("the cluster id is longer than 256 bytes"));
         }
-        disk.create_dir_all(dir).await.map_err(io_error("create", dir))?;
-        if let Some(parent) = dir.parent().filter(|it| !it.as_os_str().is_empty()) {
-            disk.sync_dir(parent).await.map_err(io_error("sync", parent))?;
-        }
+        make_durable_dir(world, dir).await?;
         let lock_path = dir.join("lock");
         let lock = disk.lock(&lock_path).await.map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::Locked(dir.to_owned()),

@@ -199,6 +199,7 @@ impl Log {
         };
         if let Some(damaged) = first_damaged(&regions, &choice, first) {
             let first_offset = base + i64::from(choice.entries[damaged].relative);
+            if std::env::var_os("DBG").is_some() { eprintln!("DBG damaged region log {} base {base} entry {:?} region_end {} block {} start {start} end {end}", self.0.id, choice.entries[damaged], choice.region_end(damaged), regions.block.len()); self.with_part(base, |p| eprintln!("DBG   part append_at {} flushed {} held {:?}", p.append_at, p.flushed, p.held_start())); }
             let lost = first_offset..choice.region_end_offset(damaged, base);
             if !self.unchanged(base, &choice.entries[damaged]) {
                 return Ok(None);
@@ -362,43 +363,50 @@ impl Log {
         }
     }
 
-    /// Bytes of a segment, from disk and, where the disk does not have them yet, from memory.
+    /// Bytes of a segment: from disk, and from memory where the disk does not have them yet.
     async fn load(
         &self,
         store: &Rc<Inner>,
         base: i64,
         range: Range<u32>,
     ) -> Result<ReadBlock, ReadError> {
-        let (flushed, held) = self
-            .with_part(base, |part| (part.flushed, part.held_after(range.start)))
-            .unwrap_or((u32::MAX, None));
-        let disk_end = if range.end <= flushed { range.end } else { held.unwrap_or(flushed).min(range.end) };
-        let memory = self.with_part(base, |part| {
-            let mut bytes = vec![0; (range.end - disk_end.max(range.start)) as usize];
-            part.copy(disk_end.max(range.start), &mut bytes).map(|()| bytes)
-        });
-        let from_disk = (disk_end.saturating_sub(range.start)) as usize;
-        let block = if from_disk > 0 {
-            let file = store.read_file(self, base).await.map_err(io_error)?;
-            let block = file.read_at(u64::from(range.start), from_disk).await.map_err(io_error)?;
-            count(&store.counters.read_bytes, block.len() as u64);
-            Some(block)
-        } else {
-            None
-        };
-        let short = || ReadError::Io(io::ErrorKind::UnexpectedEof);
-        match block {
-            Some(block) if disk_end == range.end => Ok(block),
-            block => {
-                let memory = memory.flatten().ok_or_else(short)?;
-                let chunk = store.world.chunk((range.end - range.start) as usize);
-                if let Some(block) = &block {
-                    chunk.push(block).map_err(|_full| short())?;
-                }
-                chunk.push(&memory).map_err(|_full| short())?;
-                Ok(chunk.slice(0..chunk.len()).into())
-            }
+        let flushed = self.with_part(base, |part| part.flushed).unwrap_or(u32::MAX);
+        if range.end <= flushed {
+            return self.load_from_disk(store, base, range).await;
         }
+        let short = |_full| ReadError::Io(io::ErrorKind::UnexpectedEof);
+        let chunk = store.world.chunk((range.end - range.start) as usize);
+        let mut at = range.start;
+        while at < range.end {
+            let from_memory = self.with_part(base, |part| {
+                let until = part.held_until(at)?.min(range.end);
+                part.bytes(at..until).try_for_each(|bytes| chunk.push(bytes).map(|_| ())).ok()?;
+                Some(until)
+            });
+            if let Some(until) = from_memory.flatten() {
+                at = until;
+                continue;
+            }
+            let held = self.with_part(base, |part| part.held_after(at)).flatten();
+            let until = held.unwrap_or(range.end).min(range.end);
+            let block = self.load_from_disk(store, base, at..until).await?;
+            chunk.push(&block).map_err(short)?;
+            at = until;
+        }
+        Ok(chunk.slice(0..chunk.len()).into())
+    }
+
+    async fn load_from_disk(
+        &self,
+        store: &Rc<Inner>,
+        base: i64,
+        range: Range<u32>,
+    ) -> Result<ReadBlock, ReadError> {
+        let file = store.read_file(self, base).await.map_err(io_error)?;
+        let count_wanted = (range.end - range.start) as usize;
+        let block = file.read_at(u64::from(range.start), count_wanted).await.map_err(io_error)?;
+        count(&store.counters.read_bytes, block.len() as u64);
+        Ok(block)
     }
 
     /// Marks offsets as lost, here and in the journal.

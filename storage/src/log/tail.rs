@@ -26,8 +26,12 @@ pub(crate) struct Part {
     pub(crate) flushed: u32,
     /// Everything below is durable in the journal or the segment.
     pub(crate) durable: u32,
+    /// Everything below was given to a group.
+    placed: u32,
+    /// Where the newest batch ends; padding may follow.
+    data_end: u32,
     /// Which ring generation carries the bytes from a position on.
-    marks: VecDeque<(u64, u32)>,
+    pub(crate) marks: VecDeque<(u64, u32)>,
     /// Memory, in order of position; each starts on a block. Holes lie in the segment or nowhere.
     held: VecDeque<Held>,
     /// Entries that left the pending list but whose bytes are still held.
@@ -70,6 +74,8 @@ impl Part {
             outstanding: Vec::new(),
             flushed,
             durable: flushed,
+            placed: flushed,
+            data_end: flushed,
             marks: VecDeque::new(),
             held: VecDeque::new(),
             index: VecDeque::new(),
@@ -108,6 +114,7 @@ impl Part {
             let held = self.held.back().expect("a chunk with room was just found or made");
             held.chunk.push(now).expect("only as much as there is room for");
             self.append_at += now.len() as u32;
+            self.data_end = self.append_at;
             bytes = later;
         }
     }
@@ -142,6 +149,8 @@ impl Part {
     pub(crate) fn found(&mut self, world: &World, from: u32, end: u32, made: impl FnMut(u32, usize)) {
         if self.append_at > from {
             self.cut(world, from, made);
+        } else {
+            self.pad();
         }
         if self.flushed >= from {
             self.flushed = self.flushed.max(end);
@@ -149,6 +158,8 @@ impl Part {
         }
         self.append_at = end;
         self.durable = end;
+        self.placed = end;
+        self.data_end = end;
     }
 
     /// Drops bytes at and after `position`; they never happened. A partly filled block is copied,
@@ -172,10 +183,13 @@ impl Part {
         self.append_at = position;
         self.marks.retain(|&(_, from)| from < position);
         self.durable = self.durable.min(position);
+        self.data_end = position;
+        self.placed = self.placed.min(position);
     }
 
     /// Notes that the bytes `from..to` are in ring generation `generation`.
     pub(crate) fn mark(&mut self, generation: u64, from: u32, to: u32) {
+        self.placed = self.placed.max(to);
         if to > self.flushed && self.marks.back().is_none_or(|last| last.0 != generation) {
             self.marks.push_back((generation, from));
         }
@@ -213,8 +227,13 @@ impl Part {
 
     /// Starts the writing of whole blocks up to `end`: what is in memory from `submitted` on.
     pub(crate) fn submit(&mut self, end: u32) -> (Range<u32>, Vec<Piece>) {
-        let range = self.submitted..end;
-        self.submitted = end;
+        self.submit_from(self.submitted, end)
+    }
+
+    /// The same, from `start` at the latest.
+    pub(crate) fn submit_from(&mut self, start: u32, end: u32) -> (Range<u32>, Vec<Piece>) {
+        let range = self.submitted.min(start)..end;
+        self.submitted = self.submitted.max(end);
         self.outstanding.push(range.clone());
         (range.clone(), self.pieces(range))
     }
@@ -300,7 +319,8 @@ impl Part {
             return Some(0);
         };
         let last = self.held.len() == 1;
-        if first.end() > self.flushed || last && self.append_at > self.flushed {
+        let owed = first.end() > self.flushed || self.placed < first.end().min(self.data_end);
+        if owed || last && self.append_at > self.flushed {
             return None;
         }
         let capacity = first.chunk.capacity();

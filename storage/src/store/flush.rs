@@ -113,8 +113,9 @@ impl Inner {
                 self.room.notify_all();
             }
             Need::All => {
-                self.flush_dirty(None, Depth::Everything).await?;
+                // Taken before: what comes meanwhile lies in this generation or later.
                 let anchor = self.ring.borrow().live.back().map(|it| (it.number, it.first));
+                self.flush_dirty(None, Depth::Everything).await?;
                 if let Some((number, first)) = anchor {
                     self.checkpoint(first).await?;
                     self.ring.borrow_mut().release(number);
@@ -163,7 +164,16 @@ impl Inner {
 
     /// Writes what a log has in memory to its segments, as deep as asked.
     pub(crate) async fn flush_log(self: &Rc<Self>, log: Log, depth: Depth) -> io::Result<()> {
-        let Some(_busy) = log.begin_flush() else { return Ok(()) };
+        let _busy = loop {
+            let landed = self.landed.notified();
+            if let Some(busy) = log.begin_flush() {
+                break busy;
+            }
+            if self.ends() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            landed.await;
+        };
         for base in log.unflushed_parts() {
             if log.is_going() {
                 break;
@@ -204,6 +214,7 @@ impl Inner {
             }
             last_block
         });
+        if std::env::var_os("DBG").is_some() { log.with_part(base, |p| eprintln!("DBG flush_part log {} base {base} depth {depth:?} target {target:?} append_at {} flushed {} sub {} marks {:?} out {:?}", log.id(), p.append_at, p.flushed, p.submitted, p.marks, p.outstanding)); }
         let Some(target) = target else { return Ok(()) };
         self.prepare_segment(log, base, target).await?;
         let submitted = log.with_part(base, |part| {
@@ -237,6 +248,7 @@ impl Inner {
     /// Writes pieces of memory to a segment, side by side.
     pub(crate) async fn write_pieces(&self, file: &File, pieces: &[Piece]) -> io::Result<()> {
         let bytes: usize = pieces.iter().map(|piece| piece.range.len()).sum();
+        if std::env::var_os("DBG").is_some() { eprintln!("DBG write {:?}", pieces.iter().map(|p| (p.position, p.range.len())).collect::<Vec<_>>()); }
         add(&self.counters.segment_bytes, bytes as u64);
         let writes = pieces.iter().map(|piece| async move {
             let position = u64::from(piece.position);

@@ -56,6 +56,11 @@ pub(crate) async fn open(
         incarnation: superblock.incarnation,
     };
     let chain = decide(&start, &scan, &BTreeSet::new());
+    if std::env::var_os("DBG").is_some() {
+        eprintln!("DBG start {start:?}");
+        for g in &chain.groups { eprintln!("DBG group seq {} pos {} gen {} end {} inc {} D {}", g.header.sequence, g.header.position, g.header.position / start.file_bytes, g.header.end(), g.header.incarnation, g.header.durable_upto); }
+        eprintln!("DBG chain gaps {:?} ending {:?} end {:?} durable {} void {}", chain.gaps, chain.ending, chain.end, chain.durable, chain.void);
+    }
     let inner = make_inner(world.clone(), config, paths, superblock, files);
     let mut replay = Replay::new(inner.clone(), chain);
     replay.take_checkpoint(checkpoint);
@@ -69,6 +74,7 @@ pub(crate) async fn open(
             file.sync().await.map_err(io_error("sync", &inner.paths.ring(slot)))?;
         }
     }
+    report.incarnation = chain.incarnation + 1;
     report.logs = inner.logs.borrow().len() as u64;
     inner.rules.set(report.rules);
     begin(&inner, &chain, &report).await?;

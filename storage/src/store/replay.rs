@@ -168,8 +168,11 @@ impl Replay {
         let front = found.header.previous_count as usize * crate::limits::TABLE_ROW_BYTES;
         for entry in Entries::new(payload.get(front..).unwrap_or(&[])) {
             let Ok(Entry::Extent { run, write_start, end, crc, .. }) = entry else { continue };
-            let Some(log) = self.log(run.log) else { continue };
-            let path = self.inner.paths.segment(log.partition(), run.segment);
+            // A log may be made and written to in one group.
+            let made = || created_in(payload.get(front..).unwrap_or(&[]), run.log);
+            let partition = self.log(run.log).map(|log| log.partition()).or_else(made);
+            let Some(partition) = partition else { continue };
+            let path = self.inner.paths.segment(partition, run.segment);
             let options = OpenOptions { create: false, write: true, synchronous: false };
             let file = match self.inner.disk.open(&path, options).await {
                 Ok(file) => file,
@@ -181,6 +184,7 @@ impl Replay {
                 Ok(bytes) => bytes.len() == count && crc32c(&bytes) == crc,
                 Err(_) => false,
             };
+            if std::env::var_os("DBG").is_some() { eprintln!("DBG extent seq {} {:?} ws {write_start} end {end} holds {holds} len {:?}", found.header.sequence, run, file.len().await); }
             if holds {
                 // It may have been read from a cache that a power cut empties.
                 let synced = file.sync().await;
@@ -252,6 +256,10 @@ impl Replay {
     }
 
     fn apply(&mut self, entry: &Entry<'_>, at: At, report: &mut RecoveryReport) {
+        if std::env::var_os("DBG").is_some() {
+            let text = match entry { Entry::Bytes{run,position,continues,bytes} => format!("Bytes {run:?} pos {position} cont {continues} len {}", bytes.len()), Entry::Extent{run,write_start,start,end,headers,..} => format!("Extent {run:?} ws {write_start} s {start} e {end} h {}", headers.len()/61), o => format!("{o:?}") };
+            eprintln!("DBG seq {} gen {} {text}", at.sequence, at.generation);
+        }
         match *entry {
             Entry::Bytes { run, position, continues, bytes } => {
                 self.apply_bytes(&run, position, continues, bytes, at, report);
@@ -490,6 +498,15 @@ impl Replay {
     }
 
     fn finish_log(&mut self, log: &Log, report: &mut RecoveryReport) {
+        if std::env::var_os("DBG").is_some() {
+            log.with_state(|s| eprintln!("DBG log {} {} as_of {:?} start {} end {} segs {:?}", log.id(), log.partition(), self.as_of.get(&log.id()), s.log_start, s.end, s.segments.iter().map(|x| (x.base,x.end,x.length,x.flushed)).collect::<Vec<_>>()));
+            log.with_parts(|ps| for p in ps.iter() { eprintln!("DBG   part {} append_at {} flushed {} sub {} held {:?}", p.base, p.append_at, p.flushed, p.submitted, p.held_start()); });
+        }
+        if log.is_going() {
+            // Its bytes are of no use to anybody.
+            log.with_parts(std::collections::VecDeque::clear);
+            return;
+        }
         let active = log.with_state(|state| state.active().map(|it| it.base));
         let mut unflushed = 0;
         let held: Vec<(i64, u32)> = log.with_parts(|parts| {
@@ -549,6 +566,17 @@ impl Replay {
     }
 }
 
+/// The partition that a log was made for in this very group.
+fn created_in(entries: &[u8], id: u32) -> Option<TopicPartition> {
+    Entries::new(entries).find_map(|entry| match entry {
+        Ok(Entry::Create { log, topic, partition, .. }) if log == id => {
+            let index = PartitionIndex::new(partition)?;
+            Some(TopicPartition { topic: TopicId::new(topic), index })
+        }
+        _ => None,
+    })
+}
+
 /// Places a batch whose position is not behind what is there.
 fn place(state: &mut LogState, placement: &Placement<'_>, crc: impl FnOnce(u32) -> u32) {
     let fits = state.active().is_some_and(|it| it.length <= placement.position);
@@ -581,6 +609,12 @@ impl Inner {
         let going: Vec<Log> =
             self.by_id.borrow().values().filter(|log| log.is_going()).cloned().collect();
         for log in going {
+            if self.logs.borrow().contains_key(&log.partition()) {
+                // Created anew since: the old files were gone before that was possible.
+                self.by_id.borrow_mut().remove(&log.id());
+                self.going.borrow_mut().remove(&log.partition());
+                continue;
+            }
             let (inner, world) = (self.clone(), self.world.clone());
             world.spawn(TaskClass::Background, async move {
                 inner.remove_files(log).await;

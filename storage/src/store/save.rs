@@ -21,6 +21,8 @@ impl Inner {
     /// it is in segments, synced.
     pub(crate) async fn checkpoint(self: &Rc<Self>, anchor: Anchor) -> io::Result<()> {
         let mut writer = Writer::default();
+        // Ids from here on are in the journal only.
+        let next_log = self.next_log.get();
         let logs: Vec<Log> = self.by_id.borrow().values().cloned().collect();
         let mut as_of = self.gathers.borrow_mut().cut();
         for some in logs.chunks(RECORDS_PER_TURN) {
@@ -35,7 +37,7 @@ impl Inner {
             let superblock = self.superblock.borrow();
             (superblock.checkpoint + 1, superblock.journal)
         };
-        let file = writer.finish(&journal, number, self.next_log.get());
+        let file = writer.finish(&journal, number, next_log);
         add(&self.counters.checkpoint_bytes, 2 * file.len() as u64);
         add(&self.counters.checkpoints, 1);
         self.disk.replace(self.paths.checkpoint(number, 'a'), file.clone()).await?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use protocol::batch::{BatchHeader, HEADER_BYTES};
 use protocol::crc::crc32c_append;
+use runtime::sync::{OneReceiver, oneshot};
 use runtime::{Chunk, File, TaskClass};
 
 use crate::bytes::Encode;
@@ -43,6 +44,27 @@ struct Built {
     runs: Vec<FlyingRun>,
     marks: Vec<(Log, i64, u32, u32)>,
     directs: Vec<Direct>,
+    /// The end of the direct writes, once they were started.
+    landing: Option<OneReceiver<io::Result<()>>>,
+}
+
+impl Built {
+    /// Sends the direct writes off: at once, for the flusher may wait for them before it can give
+    /// the group its place in the ring.
+    fn start_directs(&mut self, inner: &Rc<Inner>) {
+        if self.directs.is_empty() {
+            return;
+        }
+        let (sender, receiver) = oneshot();
+        let directs = std::mem::take(&mut self.directs);
+        let (inner, world) = (inner.clone(), inner.world.clone());
+        world.spawn(TaskClass::Serve, async move {
+            let writes = directs.into_iter().map(|direct| write_direct(&inner, direct));
+            // Nobody listens if the store ended.
+            drop(sender.send(all(writes).await));
+        });
+        self.landing = Some(receiver);
+    }
 }
 
 /// Runs until the store stops.
@@ -60,7 +82,8 @@ pub(crate) async fn run(inner: Rc<Inner>) {
         prepare_large(&inner).await;
         let Some(gather) = inner.gathers.borrow_mut().take() else { continue };
         let sequence = gather.sequence;
-        let built = build(&inner, gather);
+        let mut built = build(&inner, gather);
+        built.start_directs(&inner);
         let blocks = group_blocks(built.payload_bytes);
         let Some((spot, file)) = place(&inner, blocks, sequence).await else { return };
         submit(&inner, built, spot, file, sequence);
@@ -126,6 +149,7 @@ fn build(inner: &Rc<Inner>, gather: Gather) -> Built {
         runs: Vec::new(),
         marks: Vec::new(),
         directs: Vec::new(),
+        landing: None,
     };
     built.chunk.push_with(GROUP_HEADER_BYTES, |bytes| bytes.fill(0)).expect("a fresh chunk");
     push(&built.chunk, &front);
@@ -183,7 +207,7 @@ fn add_run(inner: &Rc<Inner>, built: &mut Built, pending: PendingRun) {
 fn start_direct(log: &Log, run: &Run, from: u32, to: u32) -> Option<(Direct, Vec<u8>)> {
     log.with_part(run.segment, |part| {
         let end = round_down(to);
-        if part.allocated < u64::from(to) || end <= part.submitted || part.submitted > from {
+        if part.allocated < u64::from(to) {
             return None;
         }
         let mut headers = Vec::new();
@@ -194,7 +218,9 @@ fn start_direct(log: &Log, run: &Run, from: u32, to: u32) -> Option<(Direct, Vec
             headers.extend_from_slice(&header);
             at += batch_bytes(BatchHeader::peek(&header)?)? as u32;
         }
-        let (range, pieces) = part.submit(end);
+        // What is older and not written yet goes with it; what the flusher wrote already, unsynced
+        // perhaps, is written once more.
+        let (range, pieces) = part.submit_from(round_down(from), end);
         let crc = part.bytes(range.clone()).fold(0, crc32c_append);
         let mut entry = Vec::with_capacity(EXTENT_FIXED + 8 + headers.len());
         put_header(&mut entry, 2, 0, EXTENT_FIXED + headers.len());
@@ -283,6 +309,7 @@ fn submit(inner: &Rc<Inner>, mut built: Built, spot: Spot, file: Rc<File>, seque
         runs: built.runs,
     });
     let group_bytes = built.chunk.len() as u64;
+    assert!(group_bytes <= inner.ring.borrow().file_bytes, "a group fits a ring file");
     add(&inner.counters.groups, 1);
     add(&inner.counters.journal_bytes, group_bytes);
     let at = spot.position % inner.ring.borrow().file_bytes;
@@ -293,7 +320,7 @@ fn submit(inner: &Rc<Inner>, mut built: Built, spot: Spot, file: Rc<File>, seque
     let world = inner.world.clone();
     world.spawn(TaskClass::Serve, async move {
         let start = inner.world.now();
-        let written = write(&inner, &file, &built.chunk, at, built.directs).await;
+        let written = write(&file, &built.chunk, at, built.landing).await;
         add(&inner.counters.group_nanos, inner.world.now().since(start).as_nanos() as u64);
         match written {
             Ok(()) => inner.group_done(sequence),
@@ -302,20 +329,18 @@ fn submit(inner: &Rc<Inner>, mut built: Built, spot: Spot, file: Rc<File>, seque
     });
 }
 
-/// Writes a group and everything it names; all of it is synced when this returns.
+/// Writes a group and waits for everything it names; all of it is synced when this returns.
 async fn write(
-    inner: &Rc<Inner>,
     file: &File,
     chunk: &Chunk,
     at: u64,
-    directs: Vec<Direct>,
+    landing: Option<OneReceiver<io::Result<()>>>,
 ) -> io::Result<()> {
-    let group = file.write_chunk(chunk, 0..chunk.len(), at);
-    if directs.is_empty() {
-        return unless_short(group.await);
-    }
-    let directs = directs.into_iter().map(|direct| write_direct(inner, direct));
-    let (group, directs) = futures_lite::future::zip(group, all(directs)).await;
+    let group = file.write_chunk(chunk, 0..chunk.len(), at).await;
+    let directs = match landing {
+        Some(landing) => landing.await.unwrap_or(Err(io::ErrorKind::Interrupted.into())),
+        None => Ok(()),
+    };
     unless_short(group)?;
     directs
 }

@@ -78,7 +78,8 @@ fn run_seed(seed: u64, campaign: &mut Campaign) {
     for _ in 0..crashes {
         let disk = sim.disk(NodeId(0));
         let mut faults = if slow { DiskFaults::default() } else { DiskFaults::instant() };
-        faults.halt_after_ops = Some(disk.ops() + 5 + random.below(if random.chance(50) { 60 } else { 600 }));
+        let span = if random.chance(50) { 60 } else { 600 };
+        faults.halt_after_ops = Some(disk.ops() + 5 + random.below(span));
         disk.set_faults(faults);
         let (halted, run_model, run_config) = (disk.clone(), model.clone(), config.clone());
         let mut run_random = Random::new(random.next());
@@ -100,6 +101,7 @@ fn run_seed(seed: u64, campaign: &mut Campaign) {
         sim.kill(NodeId(0));
         let next = if random.chance(70) { disk.crash(random.next()) } else { disk.kill() };
         sim.set_disk(NodeId(0), next);
+        trace(|| format!("crash"));
         // Rules of sessions that were cut short are counted here.
         campaign.images += 1;
     }
@@ -122,6 +124,12 @@ fn run_seed(seed: u64, campaign: &mut Campaign) {
     campaign.acked += model.borrow().acked;
 }
 
+fn trace(text: impl FnOnce() -> String) {
+    if std::env::var_os("CORELOG_TRACE").is_some() {
+        println!("{}", text());
+    }
+}
+
 /// From start to crash or clean stop.
 async fn session(
     world: &World,
@@ -130,6 +138,7 @@ async fn session(
     random: &mut Random,
 ) -> [u32; Rule::ALL.len()] {
     let (store, report) = open(world, config).await.expect("it opens");
+    trace(|| format!("opened {report:?}"));
     {
         let mut checked = model.borrow().clone();
         checked.check(&store, &report).await;
@@ -155,6 +164,7 @@ async fn step(store: &Store, world: &World, model: &Rc<RefCell<Model>>, random: 
         70..80 => {
             let ticket = store.newest_ticket();
             store.durable(ticket).await.expect("nothing fails");
+            trace(|| format!("durable {ticket:?}"));
             model.borrow_mut().ack(ticket);
         }
         80..88 => {
@@ -199,7 +209,9 @@ async fn delete(store: &Store, model: &Rc<RefCell<Model>>, number: u8) {
         return;
     }
     model.borrow_mut().logs.get_mut(&id).expect("every log has a model").delete_asked = true;
+    trace(|| format!("delete {id}"));
     store.delete(id).await.expect("it is there");
+    trace(|| format!("deleted {id}"));
     let mut model = model.borrow_mut();
     let newest = model.logs.remove(&id);
     drop(newest);
@@ -217,6 +229,7 @@ fn append_some(store: &Store, model: &Rc<RefCell<Model>>, random: &mut Random, n
                 Ok(log) => {
                     let known = model.logs.entry(id).or_default();
                     known.created = Some(log.last_ticket());
+                    trace(|| format!("create {id} {:?}", log.last_ticket()));
                     log
                 }
                 // Its files are still being removed.

@@ -1,7 +1,6 @@
 //! What a store must hold, kept beside it: every batch with its bytes, and which were acknowledged.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use protocol::batch::builder::BatchBuilder;
@@ -39,7 +38,7 @@ impl Random {
 
 /// Files of a few blocks, so that rings lap, segments roll and chunks fill all the time.
 pub fn tiny(random: &mut Random) -> StoreConfig {
-    let mut config = StoreConfig::new("data", ShardId(0));
+    let mut config = StoreConfig::new("/data", ShardId(0));
     config.tuning = Tuning {
         ring_file_bytes: 32 << 10,
         group_bytes: 4 << 10,
@@ -304,10 +303,6 @@ pub async fn read_somewhere(log: &Log, model: &ModelLog, random: &mut Random) {
         .collect();
     assert!(!bytes.is_empty(), "{} reads nothing at {from} of {end}", log.partition());
     assert!(bytes == expected, "{} at {from} to {} reads differently", log.partition(), outcome.next);
-}
-
-pub fn data_dir() -> PathBuf {
-    PathBuf::from("data")
 }
 
 pub fn small_segments(random: &mut Random) -> LogConfig {

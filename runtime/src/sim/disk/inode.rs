@@ -27,8 +27,12 @@ pub(super) struct Inode {
     reserved_blocks: u64,
     /// Writes that no sync covers, in the order in which they were submitted.
     pending: Vec<Pending>,
-    /// Lengths the file had since its last sync.
-    pending_lens: Vec<u64>,
+    /// Lengths the file had since its last sync, each with its number.
+    pending_lens: Vec<(u64, u64)>,
+    /// Numbers the lengths; and the newest that is durable. Syncs may end in another order than
+    /// they began: an older one must not bring an older length back.
+    len_number: u64,
+    durable_len_number: u64,
     /// Versions that were overwritten, for reads that return old data. Kept only on request.
     overwritten: Vec<(u64, Rc<Block>)>,
 }
@@ -46,7 +50,7 @@ struct Pending {
 pub(super) struct Covered {
     numbers: Vec<u64>,
     len: u64,
-    lens: usize,
+    len_number: u64,
 }
 
 impl Inode {
@@ -84,8 +88,9 @@ impl Inode {
 
     fn set_len(&mut self, len: u64) {
         self.visible_len = len;
-        if self.pending_lens.last() != Some(&len) {
-            self.pending_lens.push(len);
+        if self.pending_lens.last().map(|last| last.1) != Some(len) {
+            self.len_number += 1;
+            self.pending_lens.push((self.len_number, len));
         }
     }
 
@@ -138,7 +143,7 @@ impl Inode {
             let covered = Covered {
                 numbers: vec![number],
                 len: self.visible_len.min(end).max(self.durable_len),
-                lens: 0,
+                len_number: self.durable_len_number,
             };
             self.make_durable(&covered);
         }
@@ -157,16 +162,19 @@ impl Inode {
         Covered {
             numbers: done.map(|pending| pending.number).collect(),
             len: self.visible_len,
-            lens: self.pending_lens.len(),
+            len_number: self.len_number,
         }
     }
 
     pub(super) fn make_durable(&mut self, covered: &Covered) {
-        if covered.len < self.durable_len {
-            cut(&mut self.durable, covered.len);
+        if covered.len_number >= self.durable_len_number {
+            if covered.len < self.durable_len {
+                cut(&mut self.durable, covered.len);
+            }
+            self.durable_len = covered.len;
+            self.durable_len_number = covered.len_number;
+            self.pending_lens.retain(|(number, _)| *number > covered.len_number);
         }
-        self.durable_len = covered.len;
-        self.pending_lens.drain(..covered.lens.min(self.pending_lens.len()));
         let (landed, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending)
             .into_iter()
             .partition(|pending| covered.numbers.contains(&pending.number));
@@ -254,7 +262,7 @@ impl Inode {
         let mut len = self.durable_len;
         if !self.pending_lens.is_empty() {
             let choice = rng.below(self.pending_lens.len() as u64 + 1) as usize;
-            len = self.pending_lens.get(choice).copied().unwrap_or(len);
+            len = self.pending_lens.get(choice).map_or(len, |pending| pending.1);
         }
         cut(&mut blocks, len);
         Self {
