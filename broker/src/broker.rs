@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use runtime::{
     ListenOptions, Listener, MeshBuilder, PortClaim, ShardContext, ShardId, ShardsConfig,
     TaskClass, World, run_shards,
 };
-use storage::Store;
+use storage::{Store, StoreConfig};
 
 use crate::admin;
 use crate::config::BrokerConfig;
@@ -26,6 +27,7 @@ use crate::connection::registry::Registry;
 use crate::connection::{self, Dialect};
 use crate::controller::Controller;
 use crate::decide::register;
+use crate::directory;
 use crate::shard::{Mail, Parts, Shard};
 use crate::view::Node;
 
@@ -33,8 +35,12 @@ use crate::view::Node;
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How often silent connections are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How often old segments are looked for.
+const TICK_EVERY: Duration = Duration::from_secs(5);
 /// Mail that may wait for one shard; far more than the requests its peers may have under way.
 const MAIL_MAX: usize = 1 << 20;
+/// Memory for bytes that only the journal has, at the least.
+const UNFLUSHED_MIN: u64 = 4 << 20;
 /// TCP probes a silent peer after this time, so that a dead one is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(120);
 
@@ -47,6 +53,9 @@ pub enum StartError {
     /// The machine lacks something the broker needs.
     #[error("{0}")]
     Machine(String),
+    /// The data directory cannot be used.
+    #[error("data directory {}: {reason}", dir.display())]
+    Directory { dir: PathBuf, reason: String },
     /// A shard could not start.
     #[error("{0}")]
     Shard(String),
@@ -74,6 +83,7 @@ struct Common {
     connections: Arc<AtomicUsize>,
     mesh: MeshBuilder<Mail>,
     on_ready: Box<dyn Fn(&Serving) + Send + Sync>,
+    directory_id: [u8; 16],
     /// Keep the ports ours while shards listen on them.
     _claims: [PortClaim; 3],
 }
@@ -95,6 +105,8 @@ pub fn run(
         claim("native clients", config.native)?,
         claim("the admin port", config.admin)?,
     ];
+    runtime::check_machine().map_err(|error| StartError::Machine(error.to_string()))?;
+    let directory = directory::take(&config)?;
     let shards = ShardsConfig {
         shards: config.shards,
         pin: config.shards > 1,
@@ -106,12 +118,13 @@ pub fn run(
             kafka: claims[0].addr(),
             native: claims[1].addr(),
             admin: claims[2].addr(),
-            cluster_id: String::new(),
+            cluster_id: directory.manifest.identity.cluster.clone(),
             shards: config.shards,
         },
         connections: Arc::new(AtomicUsize::new(0)),
         mesh: MeshBuilder::new(config.shards, MAIL_MAX),
         on_ready: Box::new(on_ready),
+        directory_id: directory.manifest.directory,
         _claims: claims,
         config,
     });
@@ -138,7 +151,10 @@ pub fn run(
 async fn shard_main(context: ShardContext, common: &Common) -> Result<(), String> {
     let world = context.world.clone();
     let mesh = common.mesh.clone().join(&world).await;
-    let store = Store::open(world.clone()).await.map_err(|error| error.to_string())?;
+    let (store, report) = Store::open(world.clone(), store_config(&context, common))
+        .await
+        .map_err(|error| error.to_string())?;
+    tracing::info!(shard = %context.shard, %report, "store open");
     let shard = Shard::new(Parts {
         id: context.shard,
         count: context.shards,
@@ -160,8 +176,23 @@ async fn shard_main(context: ShardContext, common: &Common) -> Result<(), String
     }
     world.stopping().await;
     shard.stop_serving().await;
-    shard.store.close().await;
+    if shard.store.close().await.is_err() {
+        tracing::warn!(shard = %shard.id, "stopped with a fenced store; the next start recovers");
+    }
     Ok(())
+}
+
+/// What a shard's store may use: its share of the broker's memory.
+fn store_config(context: &ShardContext, common: &Common) -> StoreConfig {
+    let share = common.config.memory_bytes / context.shards as u64;
+    let ours = StoreConfig::new(&common.config.dir, context.shard);
+    let unflushed_bytes = ours.unflushed_bytes.min(share / 2).max(UNFLUSHED_MIN);
+    StoreConfig {
+        journal_bytes: common.config.journal_bytes,
+        cache_bytes: share.saturating_sub(unflushed_bytes),
+        unflushed_bytes,
+        ..ours
+    }
 }
 
 /// What `work` gives, or nothing if the broker is told to stop first.
@@ -200,7 +231,7 @@ fn reachable(addr: SocketAddr) -> String {
 async fn start_broker(shard: &Rc<Shard>, common: &Common) -> Result<(), String> {
     let controller = Controller::start(shard).await.map_err(|error| error.to_string())?;
     shard.install(controller);
-    register(shard, [0; 16]).await.map_err(|refusal| refusal.to_string())?;
+    register(shard, common.directory_id).await.map_err(|refusal| refusal.to_string())?;
     for id in ShardId::all(shard.count()) {
         let (kafka, native) = (common.serving.kafka, common.serving.native);
         shard
@@ -243,9 +274,6 @@ impl Shard {
         for listener in self.listeners.borrow_mut().drain(..) {
             listener.close();
         }
-        for partition in self.partitions() {
-            partition.wake();
-        }
         self.registry.stop_reading();
         if self.world.timeout(DRAIN_MAX, self.registry.emptied()).await.is_err() {
             tracing::warn!(shard = %self.id, left = self.registry.len(), "connections cut off");
@@ -281,10 +309,19 @@ async fn accept_all(shard: Rc<Shard>, listener: Rc<Listener>, dialect: Dialect) 
     }
 }
 
-/// Once a second: silent connections go.
+/// Once a second: silent connections go. Now and then: old segments go.
 async fn sweep(shard: Rc<Shard>) {
+    let mut ticked = shard.world.now();
     while !shard.is_stopping() {
         shard.world.sleep(SWEEP_EVERY).await;
-        shard.registry.sweep(&shard, shard.world.now());
+        let now = shard.world.now();
+        shard.registry.sweep(&shard, now);
+        if now.since(ticked) >= TICK_EVERY {
+            ticked = now;
+            // A fenced store has said why, and has nothing left to tidy.
+            if shard.store.tick(shard.world.wall_ms()).await.is_err() {
+                return;
+            }
+        }
     }
 }

@@ -33,6 +33,8 @@ pub enum ConfigError {
 pub struct BrokerConfig {
     /// The id by which clients know this broker.
     pub broker_id: BrokerId,
+    /// The cluster this broker must belong to; without one, the directory's own or a new one.
+    pub cluster_id: Option<String>,
     /// The data directory. Created when it does not exist.
     pub dir: PathBuf,
     /// Where Kafka clients connect.
@@ -53,7 +55,7 @@ pub struct BrokerConfig {
     pub memory_bytes: u64,
     /// The journal's configured size per shard, in bytes.
     pub journal_bytes: u64,
-    /// Accept file systems that cannot keep data (tmpfs, overlay).
+    /// Accept a file system that cannot keep data (tmpfs).
     pub any_file_system: bool,
     /// Broker-wide Kafka settings by Kafka's names, e.g. `log.retention.ms`.
     pub kafka_settings: BTreeMap<String, String>,
@@ -142,8 +144,12 @@ impl Limits {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct FileConfig {
+    /// The cluster this broker must belong to.
+    pub cluster_id: Option<String>,
     /// The data directory.
     pub dir: Option<PathBuf>,
+    /// Accept a file system that cannot keep data (tmpfs).
+    pub any_file_system: bool,
     /// Where Kafka clients connect, `HOST:PORT`.
     pub kafka: Option<String>,
     /// Where native clients connect, `HOST:PORT`.

@@ -14,6 +14,7 @@ use protocol::{LeaderEpoch, Offset, TopicId, TopicPartition};
 use runtime::ShardId;
 use runtime::sync::Semaphore;
 use std::collections::BTreeSet;
+use storage::LogConfig;
 
 use crate::metadata_log::{METADATA_PARTITION, MetadataLog, MetadataLogError};
 use crate::partition::Partition;
@@ -245,7 +246,7 @@ impl Shard {
 
     /// The logs this shard's store holds, with their ends.
     fn held_logs(&self) -> Vec<(TopicPartition, Offset)> {
-        self.store.logs().map(|log| (log.id(), log.log_end_offset())).collect()
+        self.store.logs().iter().map(|log| (log.partition(), log.log_end_offset())).collect()
     }
 
     /// Makes empty logs; durable when it returns.
@@ -257,10 +258,13 @@ impl Shard {
             ));
         }
         for id in ids {
-            let made = self.store.create(id, storage::LogConfig::default(), LeaderEpoch::ZERO);
-            made.await.map_err(|error| error.to_string())?;
+            self.store
+                .create_soon(id, LogConfig::default(), LeaderEpoch::ZERO)
+                .map_err(|error| error.to_string())?;
         }
-        Ok(())
+        // One wait for all: the newest ticket covers those before it.
+        let ticket = self.store.newest_ticket();
+        self.store.durable(ticket).await.map_err(|error| error.to_string())
     }
 
     async fn delete_log(&self, id: TopicPartition) {
@@ -270,7 +274,7 @@ impl Shard {
     }
 
     async fn set_aside(&self, id: TopicPartition) {
-        if let Err(error) = self.store.set_aside(id).await {
+        if let Err(error) = self.store.stray(id).await {
             tracing::error!(partition = %id, %error, "a log could not be set aside");
         }
     }
@@ -315,7 +319,6 @@ impl Shard {
                 continue;
             }
             self.disown(partition.id);
-            partition.wake();
             let shard = Rc::clone(self);
             self.world.spawn(runtime::TaskClass::Background, async move {
                 shard.delete_log(partition.id).await;

@@ -10,6 +10,7 @@ pub mod config;
 mod connection;
 mod controller;
 mod decide;
+mod directory;
 mod kafka;
 mod metadata_log;
 mod metrics;

@@ -11,7 +11,7 @@ use protocol::batch::{Compression, RawBatch};
 use protocol::metadata::{Image, Record};
 use protocol::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 use runtime::World;
-use storage::{AppendContext, Log, LogConfig, ReadLimit, Store};
+use storage::{AppendContext, Log, LogConfig, Origin, ReadLimit, Store};
 
 /// The id of the internal topic `__cluster_metadata`, as Kafka has it.
 pub(crate) const METADATA_TOPIC: TopicId =
@@ -22,6 +22,8 @@ pub(crate) const METADATA_PARTITION: TopicPartition =
     TopicPartition { topic: METADATA_TOPIC, index: PartitionIndex::ZERO };
 
 const READ_BYTES: usize = 1 << 20;
+/// Ten thousand partitions at once are about a megabyte.
+const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// Why the metadata cannot be read or extended.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +48,9 @@ impl MetadataLog {
     pub(crate) async fn open(world: &World, store: &Store) -> Result<Self, MetadataLogError> {
         let log = match store.log(METADATA_PARTITION) {
             Some(log) => log,
-            None => {
-                store.create(METADATA_PARTITION, LogConfig::keep_all(), LeaderEpoch::ZERO).await?
-            }
+            None => store.create(METADATA_PARTITION, keep_all(), LeaderEpoch::ZERO).await?,
         };
-        log.configure(LogConfig::keep_all());
+        log.configure(keep_all());
         Ok(Self { world: world.clone(), store: store.clone(), log })
     }
 
@@ -90,10 +90,25 @@ impl MetadataLog {
         let mut bytes = Vec::new();
         builder.build(&mut bytes).map_err(|error| wrong(error.to_string()))?;
         let batch = RawBatch(&bytes).check().map_err(|error| wrong(error.to_string()))?;
-        let context = AppendContext { epoch: LeaderEpoch::ZERO, now_ms };
+        let context = AppendContext {
+            epoch: LeaderEpoch::ZERO,
+            now_ms,
+            origin: Origin::Client,
+            max_timestamp: None,
+        };
         let appended =
             self.log.append(&batch, context).map_err(|error| wrong(error.to_string()))?;
         self.store.durable(appended.ticket).await.map_err(|error| wrong(error.to_string()))
+    }
+}
+
+/// Nothing of the metadata is ever let go, and one change is one batch, however large.
+fn keep_all() -> LogConfig {
+    LogConfig {
+        retention_ms: -1,
+        retention_bytes: -1,
+        max_message_bytes: BATCH_BYTES_MAX,
+        ..LogConfig::default()
     }
 }
 

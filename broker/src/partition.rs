@@ -4,13 +4,12 @@
 //! durable offset.
 
 use std::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use protocol::batch::{BatchError, CheckedBatch, Compression, RawBatch, RecordError};
 use protocol::metadata::config::TopicConfig;
 use protocol::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
-use runtime::sync::Notify;
-use storage::{AppendContext, AppendError, Log, ReadError, ReadLimit, Ticket};
+use storage::{AppendContext, AppendError, Log, Origin, ReadError, ReadLimit, Ticket};
 
 use crate::answer::Piece;
 use crate::append::{Acks, Landed, Refusal};
@@ -28,8 +27,6 @@ pub(crate) struct Partition {
     pub(crate) log: Log,
     epoch: Cell<LeaderEpoch>,
     config: RefCell<Rc<TopicConfig>>,
-    /// Fetches to be told when the high watermark rises.
-    watchers: RefCell<Vec<Weak<Notify>>>,
 }
 
 impl Partition {
@@ -40,13 +37,7 @@ impl Partition {
         epoch: LeaderEpoch,
         config: Rc<TopicConfig>,
     ) -> Rc<Self> {
-        Rc::new(Self {
-            id,
-            log,
-            epoch: Cell::new(epoch),
-            config: RefCell::new(config),
-            watchers: RefCell::default(),
-        })
+        Rc::new(Self { id, log, epoch: Cell::new(epoch), config: RefCell::new(config) })
     }
 
     /// The epoch in which this broker leads it.
@@ -91,7 +82,7 @@ impl Partition {
         if acks == Acks::InSync && config.min_insync_replicas > 1 {
             return Err(ErrorCode::NotEnoughReplicas.into());
         }
-        let batch = checked(records)?;
+        let (batch, max_timestamp) = checked(records)?;
         if batch.is_transactional() {
             return Err(Refusal::new(
                 ErrorCode::InvalidTxnState,
@@ -102,11 +93,16 @@ impl Partition {
         let batch = match settings::codec(&config) {
             Some((codec, level)) if codec != batch.compression() => {
                 recompressed = recompress(&batch, codec, level)?;
-                checked(&recompressed)?
+                checked(&recompressed)?.0
             }
             _ => batch,
         };
-        let context = AppendContext { epoch: self.epoch(), now_ms: shard.world.wall_ms() };
+        let context = AppendContext {
+            epoch: self.epoch(),
+            now_ms: shard.world.wall_ms(),
+            origin: Origin::Client,
+            max_timestamp,
+        };
         let appended = self.log.append(&batch, context).map_err(|error| refusal(&error))?;
         if !appended.duplicate {
             shard.metrics.add(Count::ProduceBatches, 1);
@@ -115,7 +111,7 @@ impl Partition {
         }
         let landed = Landed {
             base_offset: appended.base_offset.get(),
-            log_append_time_ms: appended.log_append_time_ms,
+            log_append_time_ms: appended.log_append_time_ms.unwrap_or(-1),
             log_start_offset: self.log.log_start_offset().get(),
         };
         Ok((landed, appended.ticket))
@@ -164,26 +160,11 @@ impl Partition {
         }
         found
     }
-
-    /// Has `news` told at the next rise of the high watermark.
-    pub(crate) fn watch(&self, news: &Rc<Notify>) {
-        let mut watchers = self.watchers.borrow_mut();
-        watchers.retain(|watcher| watcher.strong_count() > 0);
-        watchers.push(Rc::downgrade(news));
-    }
-
-    /// The high watermark rose: tells those who watch.
-    pub(crate) fn wake(&self) {
-        for watcher in self.watchers.borrow_mut().drain(..) {
-            if let Some(news) = watcher.upgrade() {
-                news.notify_all();
-            }
-        }
-    }
 }
 
-/// Checks what a client sent: exactly one whole batch that Kafka would take as well.
-fn checked(records: &[u8]) -> Result<CheckedBatch<'_>, Refusal> {
+/// Checks what a client sent: exactly one whole batch that Kafka would take as well. Also says its
+/// largest timestamp where its records were looked at and the header is wrong.
+fn checked(records: &[u8]) -> Result<(CheckedBatch<'_>, Option<i64>), Refusal> {
     if records.is_empty() {
         return Err(Refusal::new(ErrorCode::InvalidRecord, "there is no record batch"));
     }
@@ -193,10 +174,12 @@ fn checked(records: &[u8]) -> Result<CheckedBatch<'_>, Refusal> {
         return Err(Refusal::new(ErrorCode::InvalidRecord, text));
     }
     let batch = batch.check_produced().map_err(|error| batch_refusal(&error))?;
-    if batch.compression() == Compression::None {
-        batch.walk().map_err(|error| record_refusal(&error))?;
+    if batch.compression() != Compression::None {
+        return Ok((batch, None));
     }
-    Ok(batch)
+    let walk = batch.walk().map_err(|error| record_refusal(&error))?;
+    let corrected = (walk.max_timestamp != batch.max_timestamp()).then_some(walk.max_timestamp);
+    Ok((batch, corrected))
 }
 
 fn batch_refusal(error: &BatchError) -> Refusal {
@@ -207,12 +190,28 @@ fn record_refusal(error: &RecordError) -> Refusal {
     Refusal::new(error.code(), error.to_string())
 }
 
+/// What Kafka itself would answer.
 fn refusal(error: &AppendError) -> Refusal {
-    Refusal::new(ErrorCode::KafkaStorageError, error.to_string())
+    let code = match error {
+        AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        AppendError::ProducerFenced { .. } => ErrorCode::InvalidProducerEpoch,
+        AppendError::UnknownProducer => ErrorCode::UnknownProducerId,
+        AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        AppendError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
+        AppendError::InvalidRecord => ErrorCode::InvalidRecord,
+        AppendError::Fenced | AppendError::Full | AppendError::Offline => {
+            ErrorCode::KafkaStorageError
+        }
+        AppendError::Deleted => ErrorCode::UnknownTopicOrPartition,
+    };
+    Refusal::new(code, error.to_string())
 }
 
 fn read_code(error: &ReadError) -> ErrorCode {
     match error {
         ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        // Retriable: an operator, and later a replica, can bring the range back.
+        ReadError::Lost(_) | ReadError::Io(_) => ErrorCode::KafkaStorageError,
+        ReadError::Deleted => ErrorCode::UnknownTopicOrPartition,
     }
 }

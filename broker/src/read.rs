@@ -1,17 +1,19 @@
 //! Reading on behalf of a client: records now, or as soon as there are some, over several
 //! partitions and shards, for both dialects.
 
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::{ErrorCode, TopicPartition};
-use runtime::sync::{Notify, Permit};
+use protocol::{ErrorCode, Offset, TopicPartition};
+use runtime::sync::Permit;
 use runtime::{Map, Nanos, ShardId};
 
 use crate::answer::Piece;
 use crate::metrics::{Count, Stage};
-use crate::shard::Shard;
+use crate::shard::{LocalFuture, Shard};
 
 /// One partition a client wants to read.
 #[derive(Debug, Clone, Copy)]
@@ -205,16 +207,14 @@ impl Sent {
     }
 }
 
-/// Waits until a wanted partition has more than was found, or the deadline.
+/// Waits until a wanted partition has more than was found, the deadline, or the broker's stop.
 async fn wait(shard: &Rc<Shard>, wanted: &[Wanted], found: &[Found], deadline: Nanos) {
-    let news = Rc::new(Notify::new());
+    let mut news: Vec<LocalFuture<()>> = Vec::with_capacity(wanted.len() + 2);
     let mut away: Map<ShardId, Vec<(TopicPartition, i64)>> = Map::default();
     for (want, found) in wanted.iter().zip(found) {
         match shard.view.home(want.partition) {
             Some(home) if home == shard.id => {
-                if watch_here(shard, want.partition, found.high_watermark, &news) {
-                    return;
-                }
+                news.push(rise(shard, want.partition, found.high_watermark));
             }
             Some(home) => {
                 away.entry(home).or_default().push((want.partition, found.high_watermark));
@@ -223,36 +223,47 @@ async fn wait(shard: &Rc<Shard>, wanted: &[Wanted], found: &[Found], deadline: N
         }
     }
     for (home, parts) in away {
-        let news = Rc::clone(&news);
         let from = Rc::clone(shard);
-        shard.world.spawn(runtime::TaskClass::Serve, async move {
-            let asked = from.on(home, move |there: Rc<Shard>| async move {
-                let news = Rc::new(Notify::new());
-                for (partition, seen) in parts {
-                    if watch_here(&there, partition, seen, &news) {
-                        return;
-                    }
-                }
-                let left = deadline.since(there.world.now());
-                // Woken or not, the asker reads again.
-                drop(there.world.timeout(left, news.notified()).await);
+        news.push(Box::pin(async move {
+            let risen = from.on(home, move |there: Rc<Shard>| async move {
+                let mut news: Vec<_> =
+                    parts.iter().map(|(id, seen)| rise(&there, *id, *seen)).collect();
+                news.extend(end_of_patience(&there, deadline));
+                first_of(news).await;
             });
-            if asked.await.is_ok() {
-                news.notify_all();
+            if risen.await.is_err() {
+                // A shard that is gone has no news; the deadline or the stop ends the wait.
+                pending::<()>().await;
             }
-        });
+        }));
     }
-    let left = deadline.since(shard.world.now());
-    drop(shard.world.timeout(left, news.notified()).await);
+    news.extend(end_of_patience(shard, deadline));
+    first_of(news).await;
 }
 
-/// Has `news` told when the partition has records past `seen`. True if it has them already, or is
-/// gone: then there is nothing to wait for.
-fn watch_here(shard: &Shard, id: TopicPartition, seen: i64, news: &Rc<Notify>) -> bool {
-    let Some(partition) = shard.partition(id) else { return true };
-    if partition.high_watermark() > seen {
-        return true;
-    }
-    partition.watch(news);
-    false
+/// Ends when the partition's high watermark is past `seen`, or the partition is gone.
+fn rise(shard: &Shard, id: TopicPartition, seen: i64) -> LocalFuture<()> {
+    let log = shard.partition(id).map(|partition| partition.log.clone());
+    Box::pin(async move {
+        if let (Some(log), Some(seen)) = (log, Offset::new(seen)) {
+            log.on_durable(seen).await;
+        }
+    })
+}
+
+fn end_of_patience(shard: &Shard, deadline: Nanos) -> [LocalFuture<()>; 2] {
+    let (clock, stop) = (shard.world.clone(), shard.world.clone());
+    [
+        Box::pin(async move { clock.sleep_until(deadline).await }),
+        Box::pin(async move { stop.stopping().await }),
+    ]
+}
+
+/// Ends when the first of them does.
+async fn first_of(mut futures: Vec<LocalFuture<()>>) {
+    poll_fn(|context| {
+        let ended = futures.iter_mut().any(|future| future.as_mut().poll(context).is_ready());
+        if ended { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }

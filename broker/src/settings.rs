@@ -2,7 +2,7 @@
 
 use protocol::TopicId;
 use protocol::batch::Compression;
-use protocol::metadata::config::{CompressionType, Layers, TopicConfig};
+use protocol::metadata::config::{CompressionType, Layers, TimestampType, TopicConfig};
 use protocol::metadata::{Image, Record, Resource, Topic};
 use storage::LogConfig;
 
@@ -16,8 +16,30 @@ pub(crate) fn topic_config(shard: &Shard, image: &Image, topic: &Topic) -> Topic
 
 /// What storage needs to know of them.
 pub(crate) fn log_config(config: &TopicConfig) -> LogConfig {
-    drop(config.clone());
-    LogConfig::default()
+    let forever = |limit: Option<u64>| limit.map_or(-1, capped);
+    // Without `delete` no age or size lets anything go.
+    let kept = |limit| if config.cleanup.delete { forever(limit) } else { -1 };
+    LogConfig {
+        retention_ms: kept(config.retention_ms),
+        retention_bytes: kept(config.retention_bytes),
+        segment_bytes: config.segment_bytes,
+        segment_ms: capped(config.segment_ms),
+        segment_jitter_ms: capped(config.segment_jitter_ms),
+        max_message_bytes: config.max_message_bytes as usize,
+        timestamp_type: match config.timestamp_type {
+            TimestampType::CreateTime => storage::TimestampType::Create,
+            TimestampType::LogAppendTime => storage::TimestampType::LogAppend,
+        },
+        timestamp_before_max_ms: capped(config.timestamp_before_max_ms),
+        timestamp_after_max_ms: capped(config.timestamp_after_max_ms),
+        flush_messages: capped(config.flush_messages),
+        flush_ms: capped(config.flush_ms),
+        ..LogConfig::default()
+    }
+}
+
+fn capped(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// The codec a topic insists on, and its level; none if each batch stays as it came.

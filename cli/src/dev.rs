@@ -120,7 +120,8 @@ fn merge(args: &DevArgs, file: FileConfig) -> Result<BrokerConfig, CliError> {
         shards,
         memory_bytes: size(args.memory, file.memory.as_ref(), machine_memory() / 4)?,
         journal_bytes: size(None, file.journal.as_ref(), JOURNAL_BYTES)?,
-        any_file_system: true,
+        cluster_id: file.cluster_id,
+        any_file_system: file.any_file_system,
         kafka_settings,
         limits: file.limits,
     })
