@@ -114,7 +114,12 @@ impl DataDir {
     ///
     /// # Errors
     /// The device failed.
-    pub async fn set_shards(&mut self, world: &World, dir: &Path, shards: u32) -> Result<(), OpenError> {
+    pub async fn set_shards(
+        &mut self,
+        world: &World,
+        dir: &Path,
+        shards: u32,
+    ) -> Result<(), OpenError> {
         let manifest = Manifest { shards, ..self.manifest.clone() };
         let path = manifest_path(dir);
         world.disk().replace(&path, manifest.encode()).await.map_err(io_error("write", &path))?;
@@ -131,13 +136,14 @@ impl Manifest {
     /// It is missing, damaged, or of a newer release.
     pub async fn read(world: &World, dir: &Path) -> Result<Self, OpenError> {
         let path = manifest_path(dir);
-        let page = world.disk().read_to_end(&path, PAGE_BYTES).await.map_err(|error| {
-            match error.kind() {
-                io::ErrorKind::NotFound => OpenError::Manifest("missing"),
-                io::ErrorKind::InvalidData => OpenError::Manifest("damaged"),
-                _ => OpenError::Io { what: "read", path, error },
-            }
-        })?;
+        let page =
+            world.disk().read_to_end(&path, PAGE_BYTES).await.map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::NotFound => OpenError::Manifest("missing"),
+                    io::ErrorKind::InvalidData => OpenError::Manifest("damaged"),
+                    _ => OpenError::Io { what: "read", path, error },
+                }
+            })?;
         Self::decode(&page)
     }
 

@@ -349,8 +349,7 @@ impl Inner {
     pub(crate) fn say(&self, log: &Log, entry: &Entry<'_>) -> Ticket {
         let mut bytes = Vec::new();
         entry.encode(&mut bytes);
-        let sequence =
-            self.gathers.borrow_mut().add_entry(self.config.tuning.group_bytes, bytes);
+        let sequence = self.gathers.borrow_mut().add_entry(self.config.tuning.group_bytes, bytes);
         log.said(sequence);
         self.wake_writer.notify_one();
         Ticket(sequence)

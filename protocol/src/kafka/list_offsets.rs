@@ -64,6 +64,6 @@ crate::message! {
         /// An offset, or -1.
         offset: i64 = -1, in 1..;
         /// The leader's epoch, or -1.
-        leader_epoch: i32 = -1, in 4..;
+        leader_epoch: i32 = -1, in 4.., else ignored;
     }
 }

@@ -1,10 +1,10 @@
 //! Appending: order is fixed, bytes are in memory and on their way when it returns.
 
+use protocol::batch::BatchHeader;
 use protocol::batch::{
     Attributes, BASE_OFFSET_AT, CRC_AT, CRC_COVERS_FROM, CheckedBatch, HEADER_BYTES,
     LEADER_EPOCH_AT, LENGTH_AT, MAGIC_AT,
 };
-use protocol::batch::BatchHeader;
 use protocol::crc::{crc32c, crc32c_append};
 use protocol::epoch::LeaderEpoch;
 use protocol::offset::Offset;
@@ -99,9 +99,8 @@ impl Log {
             Origin::Client => self.0.state.borrow().end,
             Origin::Leader => batch.base_offset().get(),
         };
-        let next = base
-            .checked_add(i64::from(batch.offset_count()))
-            .ok_or(AppendError::InvalidRecord)?;
+        let next =
+            base.checked_add(i64::from(batch.offset_count())).ok_or(AppendError::InvalidRecord)?;
         self.roll_if_needed(&store, config, base, bytes, context.now_ms);
         let stamped = stamp(batch, &context, config, base);
         let (segment, from, to) = self.put(&store, config, batch, &stamped, context.now_ms);
@@ -151,8 +150,7 @@ impl Log {
         let latest = context.max_timestamp.unwrap_or(batch.max_timestamp());
         let earliest = batch.header().base_timestamp();
         let ahead = latest.saturating_sub(context.now_ms) > config.timestamp_after_max_ms;
-        let behind =
-            context.now_ms.saturating_sub(earliest) > config.timestamp_before_max_ms;
+        let behind = context.now_ms.saturating_sub(earliest) > config.timestamp_before_max_ms;
         if latest >= 0 && ahead {
             return Err(AppendError::InvalidTimestamp { timestamp: latest });
         }
@@ -182,8 +180,7 @@ impl Log {
         match self.0.state.borrow().producers.admit(&stamp) {
             Ok(Admission::Append) => Ok(None),
             Ok(Admission::Duplicate(known)) => {
-                let append_time =
-                    self.0.config.borrow().timestamp_type == TimestampType::LogAppend;
+                let append_time = self.0.config.borrow().timestamp_type == TimestampType::LogAppend;
                 Ok(Some(Appended {
                     base_offset: offset(known.base),
                     next_offset: offset(known.last + 1),
@@ -217,7 +214,8 @@ impl Log {
                 None => true,
                 Some(active) if active.length == 0 && active.base <= base => false,
                 Some(active) => {
-                    let end = u64::from(append_at.unwrap_or(active.append_position())) + bytes as u64;
+                    let end =
+                        u64::from(append_at.unwrap_or(active.append_position())) + bytes as u64;
                     let limit = config.segment_bytes.min(SEGMENT_BYTES_MAX);
                     end > u64::from(limit)
                         || base - active.base > i64::from(i32::MAX)

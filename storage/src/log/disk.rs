@@ -199,7 +199,23 @@ impl Log {
         };
         if let Some(damaged) = first_damaged(&regions, &choice, first) {
             let first_offset = base + i64::from(choice.entries[damaged].relative);
-            if std::env::var_os("DBG").is_some() { eprintln!("DBG damaged region log {} base {base} entry {:?} region_end {} block {} start {start} end {end}", self.0.id, choice.entries[damaged], choice.region_end(damaged), regions.block.len()); self.with_part(base, |p| eprintln!("DBG   part append_at {} flushed {} held {:?}", p.append_at, p.flushed, p.held_start())); }
+            if std::env::var_os("DBG").is_some() {
+                eprintln!(
+                    "DBG damaged region log {} base {base} entry {:?} region_end {} block {} start {start} end {end}",
+                    self.0.id,
+                    choice.entries[damaged],
+                    choice.region_end(damaged),
+                    regions.block.len()
+                );
+                self.with_part(base, |p| {
+                    eprintln!(
+                        "DBG   part append_at {} flushed {} held {:?}",
+                        p.append_at,
+                        p.flushed,
+                        p.held_start()
+                    )
+                });
+            }
             let lost = first_offset..choice.region_end_offset(damaged, base);
             if !self.unchanged(base, &choice.entries[damaged]) {
                 return Ok(None);
@@ -340,9 +356,12 @@ impl Log {
         };
         let length = self.with_state(|state| state.segment(base).map(|it| it.length));
         let Some(length) = length else { return Ok(None) };
-        let page = page.and_then(|page| {
-            if page.end_position > length { Err(BadIndex::Wrong) } else { Ok(page) }
-        });
+        let page =
+            page.and_then(
+                |page| {
+                    if page.end_position > length { Err(BadIndex::Wrong) } else { Ok(page) }
+                },
+            );
         match page {
             Ok(page) => {
                 let page = Rc::new(page);
@@ -421,7 +440,11 @@ impl Log {
     }
 
     /// Makes a segment's index anew from its batches, as far as its pages should reach.
-    pub(crate) async fn rebuild_index(&self, store: &Rc<Inner>, base: i64) -> Result<(), ReadError> {
+    pub(crate) async fn rebuild_index(
+        &self,
+        store: &Rc<Inner>,
+        base: i64,
+    ) -> Result<(), ReadError> {
         let Some(_busy) = self.begin_flush() else {
             // The flusher adds pages just now.
             store.world.turn().await;
@@ -439,7 +462,8 @@ impl Log {
         let mut largest = -1;
         let file = store.index_file(self, base, true).await.map_err(io_error)?;
         while !entries.is_empty() {
-            let some: Vec<_> = entries.drain(..entries.len().min(INDEX_PAGE_ENTRIES_WANTED)).collect();
+            let some: Vec<_> =
+                entries.drain(..entries.len().min(INDEX_PAGE_ENTRIES_WANTED)).collect();
             largest = some.iter().map(|it| it.max_timestamp).max().unwrap_or(-1).max(largest);
             let next = entries.first();
             let page = IndexPage {
@@ -507,7 +531,8 @@ impl Log {
                 position = round_up(position + 1).min(until);
                 continue;
             };
-            let header = protocol::batch::BatchHeader::peek(batch).expect("a checked batch has one");
+            let header =
+                protocol::batch::BatchHeader::peek(batch).expect("a checked batch has one");
             let base_offset = header.base_offset();
             if base_offset > next {
                 self.lose(store, next..base_offset, Rule::R4);

@@ -92,7 +92,9 @@ pub(crate) fn select(
     let (mut next, mut size) = header(position)?;
     while next <= wanted.from {
         position += size;
-        if at + 1 < source.entries() && source.entry(at + 1).position - source.entry(at + 1).gap <= position {
+        if at + 1 < source.entries()
+            && source.entry(at + 1).position - source.entry(at + 1).gap <= position
+        {
             at += 1;
             position = source.entry(at).position;
         }
@@ -101,8 +103,7 @@ pub(crate) fn select(
         }
         (next, size) = header(position)?;
     }
-    let mut found =
-        Selection { ranges: Vec::new(), bytes: 0, next: wanted.from };
+    let mut found = Selection { ranges: Vec::new(), bytes: 0, next: wanted.from };
     let mut start = position;
     let fits = |bytes: usize| bytes <= wanted.max_bytes;
     if position + size > until {

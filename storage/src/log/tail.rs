@@ -132,7 +132,12 @@ impl Part {
 
     /// Moves the next byte to `position`, beyond the present one, during recovery: padding within
     /// the block, a hole beyond it.
-    pub(crate) fn skip_to(&mut self, world: &World, position: u32, mut made: impl FnMut(u32, usize)) {
+    pub(crate) fn skip_to(
+        &mut self,
+        world: &World,
+        position: u32,
+        mut made: impl FnMut(u32, usize),
+    ) {
         self.pad();
         if position <= self.append_at {
             return;
@@ -146,7 +151,13 @@ impl Part {
     }
 
     /// During recovery: `[from, end)`, whole blocks, is in the segment. Memory goes on at `end`.
-    pub(crate) fn found(&mut self, world: &World, from: u32, end: u32, made: impl FnMut(u32, usize)) {
+    pub(crate) fn found(
+        &mut self,
+        world: &World,
+        from: u32,
+        end: u32,
+        made: impl FnMut(u32, usize),
+    ) {
         if self.append_at > from {
             self.cut(world, from, made);
         } else {
@@ -264,10 +275,12 @@ impl Part {
 
     /// The bytes of a range that is wholly in memory, chunk by chunk.
     pub(crate) fn bytes(&self, range: Range<u32>) -> impl Iterator<Item = &[u8]> {
-        self.held_from(range.start).take_while(move |held| held.start < range.end).map(move |held| {
-            let (start, end) = (held.start.max(range.start), held.end().min(range.end));
-            &held.chunk.as_bytes()[(start - held.start) as usize..(end - held.start) as usize]
-        })
+        self.held_from(range.start).take_while(move |held| held.start < range.end).map(
+            move |held| {
+                let (start, end) = (held.start.max(range.start), held.end().min(range.end));
+                &held.chunk.as_bytes()[(start - held.start) as usize..(end - held.start) as usize]
+            },
+        )
     }
 
     fn held_from(&self, position: u32) -> impl Iterator<Item = &Held> {

@@ -42,7 +42,9 @@ impl Inner {
         let Some(_busy) = log.begin_flush() else { return };
         for &base in bases {
             log.drop_segment(self, base);
-            for path in [self.paths.segment(log.partition(), base), self.paths.index(log.partition(), base)] {
+            for path in
+                [self.paths.segment(log.partition(), base), self.paths.index(log.partition(), base)]
+            {
                 self.remove_file(&path).await;
             }
         }
@@ -131,9 +133,8 @@ impl Inner {
                 .strip_suffix(".log")
                 .or_else(|| name.strip_suffix(".index"))
                 .and_then(parse_stem);
-            let known = base.is_some_and(|base| {
-                log.with_state(|state| state.segment(base).is_some())
-            });
+            let known =
+                base.is_some_and(|base| log.with_state(|state| state.segment(base).is_some()));
             if known {
                 continue;
             }

@@ -81,7 +81,8 @@ impl Inner {
             return Some(Need::All);
         }
         let ring = self.ring.borrow();
-        if ring.wants_release() && !(ring.wants_growth() && ring.free.len() > 1)
+        if ring.wants_release()
+            && !(ring.wants_growth() && ring.free.len() > 1)
             && let Some(cut) = ring.cut()
         {
             return Some(Need::Release(cut));
@@ -184,7 +185,9 @@ impl Inner {
             // Direct writes of the same bytes may still be on their way.
             loop {
                 let landed = self.landed.notified();
-                if self.ends() || log.is_going() || log.oldest_generation().is_none_or(|it| it >= cut)
+                if self.ends()
+                    || log.is_going()
+                    || log.oldest_generation().is_none_or(|it| it >= cut)
                 {
                     break;
                 }
@@ -214,12 +217,13 @@ impl Inner {
             }
             last_block
         });
-        if std::env::var_os("DBG").is_some() { log.with_part(base, |p| eprintln!("DBG flush_part log {} base {base} depth {depth:?} target {target:?} append_at {} flushed {} sub {} marks {:?} out {:?}", log.id(), p.append_at, p.flushed, p.submitted, p.marks, p.outstanding)); }
+        if std::env::var_os("DBG").is_some() {
+            log.with_part(base, |p| eprintln!("DBG flush_part log {} base {base} depth {depth:?} target {target:?} append_at {} flushed {} sub {} marks {:?} out {:?}", log.id(), p.append_at, p.flushed, p.submitted, p.marks, p.outstanding));
+        }
         let Some(target) = target else { return Ok(()) };
         self.prepare_segment(log, base, target).await?;
-        let submitted = log.with_part(base, |part| {
-            (part.submitted < target).then(|| part.submit(target))
-        });
+        let submitted =
+            log.with_part(base, |part| (part.submitted < target).then(|| part.submit(target)));
         if let Some(Some((range, pieces))) = submitted {
             let file = self.segment_file(log, base).await?;
             let written = self.write_pieces(&file, &pieces).await;
@@ -248,7 +252,12 @@ impl Inner {
     /// Writes pieces of memory to a segment, side by side.
     pub(crate) async fn write_pieces(&self, file: &File, pieces: &[Piece]) -> io::Result<()> {
         let bytes: usize = pieces.iter().map(|piece| piece.range.len()).sum();
-        if std::env::var_os("DBG").is_some() { eprintln!("DBG write {:?}", pieces.iter().map(|p| (p.position, p.range.len())).collect::<Vec<_>>()); }
+        if std::env::var_os("DBG").is_some() {
+            eprintln!(
+                "DBG write {:?}",
+                pieces.iter().map(|p| (p.position, p.range.len())).collect::<Vec<_>>()
+            );
+        }
         add(&self.counters.segment_bytes, bytes as u64);
         let writes = pieces.iter().map(|piece| async move {
             let position = u64::from(piece.position);
@@ -426,7 +435,8 @@ impl Inner {
             let partition = state.partition;
             let segment = state.segment(base)?;
             // The last region of the active segment may still grow.
-            let closed = segment.pending.len() - usize::from(!sealed && !segment.pending.is_empty());
+            let closed =
+                segment.pending.len() - usize::from(!sealed && !segment.pending.is_empty());
             let ready = (0..closed).take_while(|at| segment.pending_end(*at) <= flushed).count();
             let count = ready.min(INDEX_PAGE_ENTRIES);
             let end_position = segment.pending_end(count.checked_sub(1)?);
@@ -435,9 +445,10 @@ impl Inner {
             if !wanted && !sealed {
                 return None;
             }
-            let end_offset = segment.pending.get(count).map_or(segment.end, |next| {
-                segment.base + i64::from(next.relative)
-            });
+            let end_offset = segment
+                .pending
+                .get(count)
+                .map_or(segment.end, |next| segment.base + i64::from(next.relative));
             let identity =
                 Identity { topic: partition.topic.get(), partition: partition.index.get(), base };
             let entries = segment.pending[..count].to_vec();
@@ -451,7 +462,12 @@ impl Inner {
     }
 
     /// The open index file of a segment.
-    pub(crate) async fn index_file(&self, log: &Log, base: i64, create: bool) -> io::Result<Rc<File>> {
+    pub(crate) async fn index_file(
+        &self,
+        log: &Log,
+        base: i64,
+        create: bool,
+    ) -> io::Result<Rc<File>> {
         let key = FileKey { log: log.id(), base, index: true };
         if let Some(file) = self.files.get(key) {
             return Ok(file);

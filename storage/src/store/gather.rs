@@ -82,7 +82,8 @@ impl Gathers {
         let sequence = gather.sequence;
         let last = if open_run.0 == sequence { gather.items.get_mut(open_run.1) } else { None };
         let added = match last {
-            Some(Item::Run(last)) if last.to == pending.from && last.run.segment == pending.run.segment =>
+            Some(Item::Run(last))
+                if last.to == pending.from && last.run.segment == pending.run.segment =>
             {
                 last.to = pending.to;
                 last.run.next = pending.run.next;

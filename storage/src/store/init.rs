@@ -39,7 +39,11 @@ pub(crate) async fn make(
     paths: &Paths,
 ) -> Result<Superblock, OpenError> {
     let made = make_files(world, config, paths).await;
-    made.map_err(|error| OpenError::Io { what: "make the journal in", path: paths.shard.clone(), error })
+    made.map_err(|error| OpenError::Io {
+        what: "make the journal in",
+        path: paths.shard.clone(),
+        error,
+    })
 }
 
 async fn make_files(world: &World, config: &StoreConfig, paths: &Paths) -> io::Result<Superblock> {

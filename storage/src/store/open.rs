@@ -58,8 +58,21 @@ pub(crate) async fn open(
     let chain = decide(&start, &scan, &BTreeSet::new());
     if std::env::var_os("DBG").is_some() {
         eprintln!("DBG start {start:?}");
-        for g in &chain.groups { eprintln!("DBG group seq {} pos {} gen {} end {} inc {} D {}", g.header.sequence, g.header.position, g.header.position / start.file_bytes, g.header.end(), g.header.incarnation, g.header.durable_upto); }
-        eprintln!("DBG chain gaps {:?} ending {:?} end {:?} durable {} void {}", chain.gaps, chain.ending, chain.end, chain.durable, chain.void);
+        for g in &chain.groups {
+            eprintln!(
+                "DBG group seq {} pos {} gen {} end {} inc {} D {}",
+                g.header.sequence,
+                g.header.position,
+                g.header.position / start.file_bytes,
+                g.header.end(),
+                g.header.incarnation,
+                g.header.durable_upto
+            );
+        }
+        eprintln!(
+            "DBG chain gaps {:?} ending {:?} end {:?} durable {} void {}",
+            chain.gaps, chain.ending, chain.end, chain.durable, chain.void
+        );
     }
     let inner = make_inner(world.clone(), config, paths, superblock, files);
     let mut replay = Replay::new(inner.clone(), chain);
@@ -132,11 +145,10 @@ async fn load_start(
         return Ok((init::make(world, config, paths).await?, None));
     }
     let bytes_max = SUPERBLOCK_COPIES * PAGE_BYTES;
-    let bytes =
-        disk.read_to_end(&path, bytes_max).await.map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => OpenError::Journal("the superblock is too long"),
-            _ => OpenError::Io { what: "read", path: path.clone(), error },
-        })?;
+    let bytes = disk.read_to_end(&path, bytes_max).await.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => OpenError::Journal("the superblock is too long"),
+        _ => OpenError::Io { what: "read", path: path.clone(), error },
+    })?;
     let (superblock, damaged) = Superblock::choose(&bytes).map_err(|bad| match bad {
         BadPage::Damaged => OpenError::Journal("no copy of the superblock is intact"),
         BadPage::Newer(version) => OpenError::Newer(version),
@@ -204,7 +216,8 @@ async fn open_ring(
             // A crash while the ring grew: nothing was ever written here.
             let zeroed = async {
                 file.allocate(file_bytes).await?;
-                file.zero(length / u64::from(BLOCK_BYTES) * u64::from(BLOCK_BYTES)..file_bytes).await?;
+                file.zero(length / u64::from(BLOCK_BYTES) * u64::from(BLOCK_BYTES)..file_bytes)
+                    .await?;
                 file.sync().await
             };
             zeroed.await.map_err(io_error("repair", &path))?;
@@ -383,9 +396,8 @@ fn place_ring(inner: &Inner, chain: &Chain, scan: &RingScan, damaged: bool) {
     }
     let used: BTreeSet<u32> = ring.live.iter().map(|it| it.slot).collect();
     let slots = 0..ring.files.len() as u32;
-    ring.free = slots
-        .filter(|slot| !used.contains(slot) && ring.files[*slot as usize].is_some())
-        .collect();
+    ring.free =
+        slots.filter(|slot| !used.contains(slot) && ring.files[*slot as usize].is_some()).collect();
 }
 
 /// Starts the tasks, and says in the journal that a new incarnation has begun.

@@ -71,8 +71,7 @@ impl Replay {
     }
 
     fn add_log(&self, state: LogState) {
-        let (id, partition, live) =
-            (state.id, state.partition, state.lifecycle == Lifecycle::Live);
+        let (id, partition, live) = (state.id, state.partition, state.lifecycle == Lifecycle::Live);
         let log = Log::new(&self.inner, state, LogConfig::default());
         self.inner.by_id.borrow_mut().insert(id, log.clone());
         if live {
@@ -150,8 +149,8 @@ impl Replay {
                     let path = self.inner.paths.ring(found.slot);
                     let size = GROUP_HEADER_BYTES + found.header.payload_bytes as usize;
                     let group = file.read_at(u64::from(found.at), size).await;
-                    let group = group
-                        .map_err(|error| OpenError::Io { what: "read", path, error })?;
+                    let group =
+                        group.map_err(|error| OpenError::Io { what: "read", path, error })?;
                     return Ok(group[GROUP_HEADER_BYTES..].to_vec());
                 }
             };
@@ -184,11 +183,22 @@ impl Replay {
                 Ok(bytes) => bytes.len() == count && crc32c(&bytes) == crc,
                 Err(_) => false,
             };
-            if std::env::var_os("DBG").is_some() { eprintln!("DBG extent seq {} {:?} ws {write_start} end {end} holds {holds} len {:?}", found.header.sequence, run, file.len().await); }
+            if std::env::var_os("DBG").is_some() {
+                eprintln!(
+                    "DBG extent seq {} {:?} ws {write_start} end {end} holds {holds} len {:?}",
+                    found.header.sequence,
+                    run,
+                    file.len().await
+                );
+            }
             if holds {
                 // It may have been read from a cache that a power cut empties.
                 let synced = file.sync().await;
-                synced.map_err(|error| OpenError::Io { what: "sync", path: path.clone(), error })?;
+                synced.map_err(|error| OpenError::Io {
+                    what: "sync",
+                    path: path.clone(),
+                    error,
+                })?;
             }
             file.close().await.map_err(|error| OpenError::Io { what: "close", path, error })?;
             if !holds {
@@ -257,7 +267,16 @@ impl Replay {
 
     fn apply(&mut self, entry: &Entry<'_>, at: At, report: &mut RecoveryReport) {
         if std::env::var_os("DBG").is_some() {
-            let text = match entry { Entry::Bytes{run,position,continues,bytes} => format!("Bytes {run:?} pos {position} cont {continues} len {}", bytes.len()), Entry::Extent{run,write_start,start,end,headers,..} => format!("Extent {run:?} ws {write_start} s {start} e {end} h {}", headers.len()/61), o => format!("{o:?}") };
+            let text = match entry {
+                Entry::Bytes { run, position, continues, bytes } => {
+                    format!("Bytes {run:?} pos {position} cont {continues} len {}", bytes.len())
+                }
+                Entry::Extent { run, write_start, start, end, headers, .. } => format!(
+                    "Extent {run:?} ws {write_start} s {start} e {end} h {}",
+                    headers.len() / 61
+                ),
+                o => format!("{o:?}"),
+            };
             eprintln!("DBG seq {} gen {} {text}", at.sequence, at.generation);
         }
         match *entry {
@@ -372,13 +391,7 @@ impl Replay {
 
     /// Brings a run's segment into being and notes what is missing before it. Returns whether the
     /// run is news.
-    fn begin_run(
-        &mut self,
-        log: &Log,
-        run: &Run,
-        at: At,
-        report: &mut RecoveryReport,
-    ) -> bool {
+    fn begin_run(&mut self, log: &Log, run: &Run, at: At, report: &mut RecoveryReport) -> bool {
         let end = log.with_state(|state| state.end);
         if run.next <= end {
             return false;
@@ -499,8 +512,32 @@ impl Replay {
 
     fn finish_log(&mut self, log: &Log, report: &mut RecoveryReport) {
         if std::env::var_os("DBG").is_some() {
-            log.with_state(|s| eprintln!("DBG log {} {} as_of {:?} start {} end {} segs {:?}", log.id(), log.partition(), self.as_of.get(&log.id()), s.log_start, s.end, s.segments.iter().map(|x| (x.base,x.end,x.length,x.flushed)).collect::<Vec<_>>()));
-            log.with_parts(|ps| for p in ps.iter() { eprintln!("DBG   part {} append_at {} flushed {} sub {} held {:?}", p.base, p.append_at, p.flushed, p.submitted, p.held_start()); });
+            log.with_state(|s| {
+                eprintln!(
+                    "DBG log {} {} as_of {:?} start {} end {} segs {:?}",
+                    log.id(),
+                    log.partition(),
+                    self.as_of.get(&log.id()),
+                    s.log_start,
+                    s.end,
+                    s.segments
+                        .iter()
+                        .map(|x| (x.base, x.end, x.length, x.flushed))
+                        .collect::<Vec<_>>()
+                )
+            });
+            log.with_parts(|ps| {
+                for p in ps.iter() {
+                    eprintln!(
+                        "DBG   part {} append_at {} flushed {} sub {} held {:?}",
+                        p.base,
+                        p.append_at,
+                        p.flushed,
+                        p.submitted,
+                        p.held_start()
+                    );
+                }
+            });
         }
         if log.is_going() {
             // Its bytes are of no use to anybody.

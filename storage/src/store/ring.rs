@@ -72,8 +72,7 @@ impl Ring {
 
     /// Notes what the group that was just placed looks like.
     pub(crate) fn advance(&mut self, end: u64, hash: u64, rows: Vec<TableRow>) {
-        self.next =
-            Anchor { position: end, sequence: self.next.sequence + 1, prev_hash: hash };
+        self.next = Anchor { position: end, sequence: self.next.sequence + 1, prev_hash: hash };
         self.rows = rows;
     }
 

@@ -58,8 +58,10 @@ fn acknowledged_records_survive_every_crash() {
             std::panic::resume_unwind(panic);
         }
     }
-    let counts: BTreeMap<_, _> =
-        Rule::ALL.iter().map(|rule| (format!("{rule:?}"), campaign.rules[*rule as usize])).collect();
+    let counts: BTreeMap<_, _> = Rule::ALL
+        .iter()
+        .map(|rule| (format!("{rule:?}"), campaign.rules[*rule as usize]))
+        .collect();
     println!("{} images, {} acknowledged batches, {counts:?}", campaign.images, campaign.acked);
     assert!(campaign.acked > campaign.images, "the crashes came before anything was acknowledged");
     for rule in [Rule::R1, Rule::R2, Rule::R3] {

@@ -60,7 +60,10 @@ pub fn identity() -> Identity {
     Identity { cluster: "test".into(), broker: BrokerId::new(1).unwrap() }
 }
 
-pub async fn open(world: &World, config: &StoreConfig) -> Result<(Store, RecoveryReport), OpenError> {
+pub async fn open(
+    world: &World,
+    config: &StoreConfig,
+) -> Result<(Store, RecoveryReport), OpenError> {
     drop(DataDir::open(world, &config.dir, &identity(), 1).await?);
     Store::open(world.clone(), config.clone()).await
 }
@@ -73,7 +76,12 @@ pub fn partition(number: u8) -> TopicPartition {
 }
 
 /// A batch of `records` records with `bytes` bytes each, recognisable by `mark`.
-pub fn batch(mark: u64, records: usize, bytes: usize, producer: Option<(i64, i16, i32)>) -> Vec<u8> {
+pub fn batch(
+    mark: u64,
+    records: usize,
+    bytes: usize,
+    producer: Option<(i64, i16, i32)>,
+) -> Vec<u8> {
     batch_at(mark, records, bytes, producer, 1_700_000_000_000)
 }
 
@@ -91,7 +99,8 @@ pub fn batch_at(
     }
     let mut filler = Random::new(mark);
     for record in 0..records {
-        let mut value: Vec<u8> = (0..bytes.div_ceil(8)).flat_map(|_| filler.next().to_le_bytes()).collect();
+        let mut value: Vec<u8> =
+            (0..bytes.div_ceil(8)).flat_map(|_| filler.next().to_le_bytes()).collect();
         value.truncate(bytes);
         let key = mark.to_be_bytes();
         builder.append(Some(&key), Some(&value), &[], timestamp + record as i64).unwrap();
@@ -268,8 +277,7 @@ pub fn check_producer(log: &Log, model: &mut ModelLog) {
         assert!(again.duplicate, "{}: offset {} was appended twice", log.partition(), last.base);
         assert_eq!(again.base_offset.get(), last.base);
         let header = protocol::batch::BatchHeader::peek(&last.sent).unwrap();
-        model.sequence =
-            header.base_sequence() + header.record_count();
+        model.sequence = header.base_sequence() + header.record_count();
     } else {
         model.sequence = 0;
     }
@@ -302,7 +310,12 @@ pub async fn read_somewhere(log: &Log, model: &ModelLog, random: &mut Random) {
         .flat_map(|batch| batch.bytes.iter().copied())
         .collect();
     assert!(!bytes.is_empty(), "{} reads nothing at {from} of {end}", log.partition());
-    assert!(bytes == expected, "{} at {from} to {} reads differently", log.partition(), outcome.next);
+    assert!(
+        bytes == expected,
+        "{} at {from} to {} reads differently",
+        log.partition(),
+        outcome.next
+    );
 }
 
 pub fn small_segments(random: &mut Random) -> LogConfig {

@@ -15,10 +15,8 @@ fn append_restart_read() {
     runtime::block_on(async |world| {
         let (store, report) = open(&world, &config).await.unwrap();
         assert!(report.fresh);
-        let log = store
-            .create(partition(0), LogConfig::default(), LeaderEpoch::ZERO)
-            .await
-            .unwrap();
+        let log =
+            store.create(partition(0), LogConfig::default(), LeaderEpoch::ZERO).await.unwrap();
         let mut expected = Vec::new();
         for mark in 0..200 {
             let size = if mark % 10 == 0 { 300_000 } else { 200 };
