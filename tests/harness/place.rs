@@ -66,10 +66,18 @@ pub fn corelog() -> io::Result<PathBuf> {
     if release {
         build.arg("--release");
     }
-    if !build.status()?.success() {
-        return Err(io::Error::other("cargo build --package cli failed"));
+    let file = target().join(if release { "release" } else { "debug" }).join("corelog");
+    built(&mut build).map(|()| file)
+}
+
+/// Runs cargo; what it says is told only when it fails.
+fn built(build: &mut Command) -> io::Result<()> {
+    let output = build.output()?;
+    if output.status.success() {
+        return Ok(());
     }
-    Ok(target().join(if release { "release" } else { "debug" }).join("corelog"))
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(io::Error::other(format!("cargo cannot build the broker:\n{text}")))
 }
 
 /// A fresh directory under `target/scratch`: on a real disk, whatever `/tmp` is.
@@ -91,14 +99,8 @@ pub fn scratch(name: &str) -> io::Result<PathBuf> {
 /// When cargo cannot build it.
 pub fn corelog_without_sync() -> io::Result<PathBuf> {
     let place = target().join("unsafe-no-sync");
-    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(root())
-        .args(["build", "--quiet", "--package", "cli", "--bin", "corelog"])
-        .args(["--features", "unsafe-no-sync", "--target-dir"])
-        .arg(&place)
-        .status()?;
-    if !built.success() {
-        return Err(io::Error::other("cargo build --package cli --features unsafe-no-sync failed"));
-    }
-    Ok(place.join("debug/corelog"))
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.current_dir(root()).args(["build", "--quiet", "--package", "cli", "--bin", "corelog"]);
+    build.args(["--features", "unsafe-no-sync", "--target-dir"]).arg(&place);
+    built(&mut build).map(|()| place.join("debug/corelog"))
 }

@@ -173,5 +173,15 @@ fn kafkajs() -> Client {
 
 /// Corelog's own client, by each of its two protocols.
 fn ours() -> Vec<Client> {
-    Vec::new()
+    let Ok(program) = place::corelog() else { return Vec::new() };
+    ["kafka", "native"]
+        .map(|protocol| {
+            let client = python(&format!("corelog-{protocol}"), "corelog_client.py");
+            let environment = vec![
+                ("CORELOG_BIN".into(), program.to_string_lossy().into_owned()),
+                ("CORELOG_PROTOCOL".into(), protocol.into()),
+            ];
+            Client { environment, ..client }
+        })
+        .into()
 }
