@@ -1,5 +1,6 @@
 //! What tests of whole brokers share: processes, ports, records, histories and their checker.
 
+pub mod batch;
 pub mod broker;
 pub mod checker;
 pub mod device;
@@ -10,3 +11,4 @@ pub mod place;
 pub mod records;
 pub mod reference;
 pub mod seeded;
+pub mod wire;

@@ -1,2 +1,13 @@
-//! Real processes.
-fn _none() {}
+//! Real brokers on real sockets, and what strangers and bad days do to them.
+//!
+//! Each row of the table of limits has its test here, named by the row. `BROKER=kafka` runs those that
+//! are about the protocol against Apache Kafka.
+
+mod batches;
+mod disk;
+mod fetches;
+mod fixture;
+mod frames;
+mod native;
+mod start;
+mod storm;
