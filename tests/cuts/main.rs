@@ -32,6 +32,9 @@ const MOMENT_MS: u64 = 800;
 /// Size of the disk. The image is sparse.
 const DISK_MIB: u64 = 2_048;
 
+/// The seeded bug that leaves out the synchronous write.
+const WITHOUT_SYNC: &str = "m2";
+
 #[derive(Debug, Parser)]
 #[command(name = "cuts", about = "Power cuts under load: nothing acknowledged may be lost")]
 struct Options {
@@ -86,8 +89,8 @@ fn run(options: &Options) -> io::Result<bool> {
     let mut plan = Plan::new(kind, &dir.join("disk/broker"), &mut seeded)?;
     plan.log = dir.join("broker.log");
     if options.control && kind == Kind::Corelog {
-        plan.program = Some(place::corelog_without_sync()?);
-        plan.environment.push(("CORELOG_UNSAFE_NO_SYNC".into(), "1".into()));
+        plan.program = Some(place::corelog_with_mutations()?);
+        plan.environment.push(("CORELOG_MUTATION".into(), WITHOUT_SYNC.into()));
     }
     let outcome = rounds(options, &plan, &dir, &image, &mut seeded);
     let passed = match outcome {

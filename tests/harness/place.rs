@@ -93,14 +93,15 @@ pub fn scratch(name: &str) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-/// The broker built with the switch that turns its sync off. It must lose data in a power cut.
+/// The broker with seeded bugs compiled in; `CORELOG_MUTATION` chooses one.
 ///
 /// # Errors
 /// When cargo cannot build it.
-pub fn corelog_without_sync() -> io::Result<PathBuf> {
-    let place = target().join("unsafe-no-sync");
+pub fn corelog_with_mutations() -> io::Result<PathBuf> {
+    // A directory of its own: the broker without them must not be replaced.
+    let place = target().join("mutation");
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.current_dir(root()).args(["build", "--quiet", "--package", "cli", "--bin", "corelog"]);
-    build.args(["--features", "unsafe-no-sync", "--target-dir"]).arg(&place);
+    build.args(["--features", "storage/mutation", "--target-dir"]).arg(&place);
     built(&mut build).map(|()| place.join("debug/corelog"))
 }

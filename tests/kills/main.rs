@@ -48,6 +48,9 @@ struct Options {
     /// Shards of the broker.
     #[arg(long, default_value_t = 2)]
     shards: u32,
+    /// Run the broker with a seeded bug, and pass only if the history shows it.
+    #[arg(long, value_name = "NAME")]
+    mutation: Option<String>,
     /// Keep the broker's data and the histories.
     #[arg(long)]
     keep: bool,
@@ -80,6 +83,10 @@ fn run(options: &Options) -> io::Result<bool> {
     if kind == Kind::Corelog {
         plan.arguments = vec!["--shards".into(), options.shards.to_string()];
     }
+    if let Some(mutation) = &options.mutation {
+        plan.program = Some(place::corelog_with_mutations()?);
+        plan.environment.push(("CORELOG_MUTATION".into(), mutation.clone()));
+    }
 
     let mut broker = Broker::start(&plan)?;
     let spec = Spec::mixed(plan.bootstrap(), &dir);
@@ -107,7 +114,8 @@ fn run(options: &Options) -> io::Result<bool> {
     for complaint in &complaints {
         say(complaint);
     }
-    let passed = report.passed() && complaints.is_empty();
+    let sound = report.passed() && complaints.is_empty();
+    let passed = sound == options.mutation.is_none();
     if options.keep || !passed {
         say(&format!("kept {}", dir.display()));
     } else {

@@ -55,8 +55,9 @@ impl From<MachineUnfit> for io::Error {
 /// Checks what a shard needs: io_uring with its operations, and memory that may be locked. Raises
 /// the soft memory lock limit to the hard one if that is what is missing.
 pub fn check_machine() -> Result<(), MachineUnfit> {
-    check_io_uring()?;
-    check_memory_lock()
+    // First: where little may be locked, older kernels refuse a ring, too, and say less clearly why.
+    check_memory_lock()?;
+    check_io_uring()
 }
 
 fn check_io_uring() -> Result<(), MachineUnfit> {
