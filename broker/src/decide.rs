@@ -26,6 +26,15 @@ fn refusal(error: &ChangeError) -> Refusal {
     Refusal { code, message: error.to_string() }
 }
 
+/// What a client is told when the controller answered another question than was asked; that cannot be, unless the
+/// broker has a fault.
+pub(crate) fn unexpected() -> Refusal {
+    Refusal {
+        code: ErrorCode::UnknownServerError,
+        message: "the controller answered another question".to_owned(),
+    }
+}
+
 /// Makes this broker known to the controller, with the addresses it tells clients now.
 ///
 /// # Errors
@@ -40,7 +49,10 @@ pub(crate) async fn register(shard: &Rc<Shard>, directory: [u8; 16]) -> Result<(
     let broker = BrokerRecord {
         broker: node.broker_id,
         directory,
-        endpoints: vec![endpoint(KAFKA_LISTENER, &node.kafka), endpoint("NATIVE", &node.native)],
+        endpoints: vec![
+            endpoint(KAFKA_LISTENER, &node.kafka),
+            endpoint(NATIVE_LISTENER, &node.native),
+        ],
         rack: node.rack.clone(),
     };
     decide(shard, Command::RegisterBroker(broker)).await.map(drop)
@@ -48,3 +60,6 @@ pub(crate) async fn register(shard: &Rc<Shard>, directory: [u8; 16]) -> Result<(
 
 /// The listener whose address Kafka clients are told.
 pub(crate) const KAFKA_LISTENER: &str = "PLAINTEXT";
+
+/// The listener whose address native clients are told.
+pub(crate) const NATIVE_LISTENER: &str = "NATIVE";

@@ -20,7 +20,6 @@ use crate::shard::Shard;
 
 mod alter_configs;
 mod api_versions;
-mod ask;
 mod brokers;
 mod create_partitions;
 mod create_topics;
@@ -38,7 +37,6 @@ mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
-mod resource;
 
 /// What is served, and so advertised. A crate may know more messages than its broker answers.
 const SERVED: &[Api] = &[

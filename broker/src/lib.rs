@@ -5,8 +5,11 @@
 mod admin;
 mod answer;
 mod append;
+mod ask;
 mod broker;
+mod brokers;
 pub mod config;
+mod configs;
 mod connection;
 mod controller;
 mod decide;
@@ -15,13 +18,16 @@ mod kafka;
 mod metadata_log;
 mod metrics;
 mod native;
+mod offsets;
 mod partition;
 mod pending;
 mod producer_ids;
 mod read;
 mod recompress;
+mod resource;
 mod settings;
 mod shard;
+mod topics;
 mod view;
 
 pub use broker::{Serving, StartError, run};

@@ -15,6 +15,9 @@ use crate::answer::Piece;
 use crate::metrics::{Count, Stage};
 use crate::shard::{LocalFuture, Shard};
 
+/// No client needs to wait longer than this between two answers.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60 * 5);
+
 /// One partition a client wants to read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {

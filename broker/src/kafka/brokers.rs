@@ -1,37 +1,8 @@
-//! What clients are told about brokers, replicas and rights, for the APIs that describe a cluster.
+//! What clients are told about replicas and rights, for the APIs that describe a cluster.
 
 use protocol::BrokerId;
+use protocol::metadata::Image;
 use protocol::metadata::image::Partition;
-use protocol::metadata::{Broker, Image};
-
-use crate::decide::KAFKA_LISTENER;
-use crate::shard::Shard;
-
-/// A broker as clients see it.
-pub(super) struct Seen<'a> {
-    pub(super) id: i32,
-    pub(super) host: &'a str,
-    pub(super) port: i32,
-    pub(super) rack: Option<&'a str>,
-}
-
-/// Every broker clients can connect to.
-pub(super) fn seen<'a>(shard: &'a Shard, image: &'a Image) -> Vec<Seen<'a>> {
-    image.brokers().filter_map(|broker| see(shard, broker)).collect()
-}
-
-fn see<'a>(shard: &'a Shard, broker: &'a Broker) -> Option<Seen<'a>> {
-    let node = &shard.node;
-    let (host, port) = if broker.broker == node.broker_id {
-        (node.kafka.0.as_str(), node.kafka.1)
-    } else {
-        let endpoint =
-            broker.endpoints.iter().find(|endpoint| endpoint.listener == KAFKA_LISTENER)?;
-        (endpoint.host.as_str(), endpoint.port)
-    };
-    let rack = broker.rack.as_deref();
-    Some(Seen { id: broker.broker.get(), host, port: i32::from(port), rack })
-}
 
 /// Broker ids as the wire carries them.
 pub(super) fn ids(brokers: &[BrokerId]) -> Vec<i32> {

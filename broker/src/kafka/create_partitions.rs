@@ -5,22 +5,18 @@ use protocol::kafka::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
     CreatePartitionsTopicResult,
 };
-use protocol::metadata::control::{AddPartitions, Command, Mode, Reply};
+use protocol::metadata::control::{AddPartitions, Mode};
 
 use super::{Broken, Request};
 use crate::answer::Answer;
-use crate::decide::decide;
+use crate::topics;
 
 /// Adds them; the answer says that they are there on every shard.
 pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
     let body = request.decode::<CreatePartitionsRequest<'_>>()?;
     let mode = if body.validate_only { Mode::Validate } else { Mode::Apply };
     let wishes = body.topics.iter().map(wish).collect();
-    let results = match decide(&request.shard, Command::AddPartitions(wishes, mode)).await {
-        Ok(Reply::AddPartitions(results)) => results,
-        Ok(_) => Vec::new(),
-        Err(refusal) => vec![Err(refusal); body.topics.len()],
-    };
+    let results = topics::grow(&request.shard, wishes, mode).await;
     let results = body.topics.iter().zip(&results).map(|(topic, result)| match result {
         Ok(()) => CreatePartitionsTopicResult {
             name: topic.name,

@@ -4,25 +4,22 @@ use protocol::kafka::create_topics::{
     CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
     CreateTopicsResponse,
 };
-use protocol::metadata::control::{Command, CreatedTopic, Mode, NewTopic, Refusal, Reply};
+use protocol::metadata::control::{CreatedTopic, Mode, NewTopic, Refusal};
 
 use super::{Broken, Request};
 use crate::answer::Answer;
-use crate::decide::decide;
+use crate::topics;
 
 /// Creates them; the answer says that they are there on every shard.
 pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
     let body = request.decode::<CreateTopicsRequest<'_>>()?;
     let mode = if body.validate_only { Mode::Validate } else { Mode::Apply };
     let wishes = body.topics.iter().map(wish).collect();
-    let results = match decide(&request.shard, Command::CreateTopics(wishes, mode)).await {
-        Ok(Reply::CreateTopics(results)) => results,
-        Ok(_) => Vec::new(),
-        Err(refusal) => vec![Err(refusal); body.topics.len()],
-    };
-    let topics = body.topics.iter().zip(&results).map(|(topic, result)| answer(topic.name, result));
+    let results = topics::create(&request.shard, wishes, mode).await;
+    let answers =
+        body.topics.iter().zip(&results).map(|(topic, result)| answer(topic.name, result));
     request.answer(&CreateTopicsResponse {
-        topics: topics.collect(),
+        topics: answers.collect(),
         ..CreateTopicsResponse::default()
     })
 }

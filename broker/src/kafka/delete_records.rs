@@ -1,20 +1,15 @@
 //! DeleteRecords (key 21), versions 0 to 2: raise the log start offset; what lies below is gone for good.
 
-use std::rc::Rc;
-
+use protocol::ErrorCode;
 use protocol::kafka::delete_records::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse,
     DeleteRecordsTopicResult,
 };
-use protocol::{ErrorCode, Offset};
 
-use super::{Broken, Request, ask};
+use super::{Broken, Request};
 use crate::answer::Answer;
-use crate::partition::Partition;
-use crate::shard::Shard;
-
-/// Stands for the high watermark.
-const ALL: i64 = -1;
+use crate::ask;
+use crate::offsets::trim;
 
 /// Trims each partition; the answer says that it is on disk.
 pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
@@ -45,20 +40,4 @@ pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
         topics: topics.collect(),
         ..DeleteRecordsResponse::default()
     })
-}
-
-/// Raises the log start to `offset` and gives where it is then.
-async fn trim(shard: Rc<Shard>, partition: Rc<Partition>, offset: i64) -> Result<i64, ErrorCode> {
-    if !partition.config().cleanup.delete && partition.config().cleanup.compact {
-        return Err(ErrorCode::PolicyViolation);
-    }
-    let high_watermark = partition.high_watermark();
-    let to = if offset == ALL { high_watermark } else { offset };
-    let to = Offset::new(to).filter(|to| to.get() <= high_watermark);
-    let to = to.ok_or(ErrorCode::OffsetOutOfRange)?;
-    if to > partition.log.log_start_offset() {
-        let ticket = partition.log.trim(to).map_err(|_fenced| ErrorCode::KafkaStorageError)?;
-        shard.store.durable(ticket).await.map_err(|_fenced| ErrorCode::KafkaStorageError)?;
-    }
-    Ok(partition.log.log_start_offset().get())
 }

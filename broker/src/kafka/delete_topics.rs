@@ -3,12 +3,12 @@
 use protocol::kafka::delete_topics::{
     DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse,
 };
-use protocol::metadata::control::{Command, DeleteTopic, Reply};
+use protocol::metadata::control::DeleteTopic;
 use protocol::{ErrorCode, TopicId};
 
 use super::{Broken, Request};
 use crate::answer::Answer;
-use crate::decide::decide;
+use crate::topics;
 
 /// Deletes them; the answer says that they are gone on every shard.
 pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
@@ -21,11 +21,7 @@ pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
     };
     let wish = |&(name, id): &(Option<&str>, _)| DeleteTopic { name: name.map(str::to_owned), id };
     let wishes = asked.iter().map(wish).collect();
-    let results = match decide(&request.shard, Command::DeleteTopics(wishes)).await {
-        Ok(Reply::DeleteTopics(results)) => results,
-        Ok(_) => Vec::new(),
-        Err(refusal) => vec![Err(refusal); asked.len()],
-    };
+    let results = topics::delete(&request.shard, wishes).await;
     let responses = asked.iter().zip(&results).map(|(&(name, id), result)| match result {
         Ok((id, name)) => DeletableTopicResult {
             name: Some(name),

@@ -7,6 +7,8 @@ use protocol::kafka::describe_cluster::{
 
 use super::{Broken, Request, brokers};
 use crate::answer::Answer;
+use crate::brokers::seen;
+use crate::connection::Dialect;
 
 /// Brokers, as opposed to controllers.
 const BROKERS: i8 = 1;
@@ -34,7 +36,7 @@ pub(super) fn handle(request: &Request) -> Result<Answer, Broken> {
     }
     let shard = &request.shard;
     let image = shard.view.image();
-    let seen = brokers::seen(shard, &image);
+    let seen = seen(shard, &image, Dialect::Kafka);
     request.answer(&DescribeClusterResponse {
         endpoint_type: BROKERS,
         cluster_id: &shard.node.cluster_id,
@@ -42,9 +44,9 @@ pub(super) fn handle(request: &Request) -> Result<Answer, Broken> {
         brokers: seen
             .iter()
             .map(|broker| DescribeClusterBroker {
-                broker_id: broker.id,
+                broker_id: broker.id.get(),
                 host: broker.host,
-                port: broker.port,
+                port: broker.port.into(),
                 rack: broker.rack,
                 is_fenced: false,
             })

@@ -13,10 +13,7 @@ use runtime::sync::Permit;
 use super::{Broken, Request, with_length};
 use crate::answer::Answer;
 use crate::metrics::Count;
-use crate::read::{self, Bounds, Found, Wanted};
-
-/// No client needs to wait longer than this between two answers.
-const WAIT_MAX: Duration = Duration::from_secs(60 * 5);
+use crate::read::{self, Bounds, Found, WAIT_MAX, Wanted};
 
 /// Reads, waits if need be, and answers.
 pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {

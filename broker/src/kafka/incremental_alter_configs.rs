@@ -7,9 +7,10 @@ use protocol::kafka::incremental_alter_configs::{
 };
 use protocol::metadata::control::{AlterConfigs, ConfigOperation, Mode, OperationKind, Refusal};
 
-use super::alter_configs::{alter, target, told};
+use super::alter_configs::told;
 use super::{Broken, Request};
 use crate::answer::Answer;
+use crate::configs::{alter, target};
 
 /// Changes them; the answer says that they count on every shard.
 pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
@@ -17,7 +18,7 @@ pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
     let mode = if body.validate_only { Mode::Validate } else { Mode::Apply };
     let wishes: Vec<_> = body.resources.iter().map(wish).collect();
     let understood = wishes.iter().filter_map(|wish| wish.as_ref().ok().cloned()).collect();
-    let mut decided = alter(request, understood, mode).await.into_iter();
+    let mut decided = alter(&request.shard, understood, mode).await.into_iter();
     let results: Vec<Result<(), Refusal>> = wishes
         .into_iter()
         .map(|wish| wish.and_then(|_| decided.next().unwrap_or(Ok(()))))

@@ -5,8 +5,9 @@ use protocol::kafka::list_config_resources::{
     ConfigResource, ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
 
-use super::{Broken, Request, resource};
+use super::{Broken, Request};
 use crate::answer::Answer;
+use crate::resource;
 
 /// What is listed if the client names no type.
 const ALL: [i8; 5] = [

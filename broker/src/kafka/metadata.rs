@@ -4,21 +4,19 @@
 //! until it exists, so no client has to ask twice.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
 use protocol::kafka::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
 };
-use protocol::metadata::config::{Layers, broker_key};
-use protocol::metadata::control::{Command, Mode, NewTopic, Reply};
 use protocol::metadata::{Image, Topic, topic_name};
 use protocol::{ErrorCode, TopicId};
 
 use super::{Broken, Request, brokers};
 use crate::answer::Answer;
-use crate::decide::decide;
-use crate::shard::Shard;
+use crate::brokers::seen;
+use crate::connection::Dialect;
+use crate::topics::{Failed, create_missing, missing_code};
 
 /// One topic the client asks for. The order makes duplicates meet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,11 +31,15 @@ enum Asked<'a> {
 pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
     let body = request.decode::<MetadataRequest<'_>>()?;
     let asked = asked(&body, request.version.number);
-    let mut failed = Vec::new();
+    let mut failed = Failed::new();
     if let Some(asked) = &asked
         && body.allow_auto_topic_creation
     {
-        failed = create_missing(&request.shard, asked).await;
+        let names = asked.iter().filter_map(|asked| match asked {
+            Asked::Name(name) => Some(*name),
+            Asked::Id(_) | Asked::Nothing => None,
+        });
+        failed = create_missing(&request.shard, &names.collect()).await;
     }
 
     let shard = &request.shard;
@@ -50,14 +52,14 @@ pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
             asked.iter().map(|asked| answer_one(&image, asked, &failed, operations)).collect()
         }
     };
-    let seen = brokers::seen(shard, &image);
+    let seen = seen(shard, &image, Dialect::Kafka);
     request.answer(&MetadataResponse {
         brokers: seen
             .iter()
             .map(|broker| MetadataResponseBroker {
-                node_id: broker.id,
+                node_id: broker.id.get(),
                 host: broker.host,
-                port: broker.port,
+                port: broker.port.into(),
                 rack: broker.rack,
             })
             .collect(),
@@ -87,55 +89,10 @@ fn asked<'a>(body: &MetadataRequest<'a>, version: i16) -> Option<BTreeSet<Asked<
     Some(topics.iter().map(|topic| one(topic.name, topic.topic_id)).collect())
 }
 
-/// Creates the topics that are missing, if that is allowed, and gives those that could not be.
-async fn create_missing(
-    shard: &Rc<Shard>,
-    asked: &BTreeSet<Asked<'_>>,
-) -> Vec<(String, ErrorCode)> {
-    let missing = {
-        let image = shard.view.image();
-        let named = asked.iter().filter_map(|asked| match asked {
-            Asked::Name(name) => Some(*name),
-            Asked::Id(_) | Asked::Nothing => None,
-        });
-        let missing: Vec<String> =
-            named.filter(|name| image.topic_id(name).is_none()).map(str::to_owned).collect();
-        if missing.is_empty() || !auto_create(shard, &image) {
-            return Vec::new();
-        }
-        missing
-    };
-    let wish = |name: &String| NewTopic {
-        name: name.clone(),
-        partitions: -1,
-        replication_factor: -1,
-        ..NewTopic::default()
-    };
-    let topics = missing.iter().map(wish).collect();
-    let refused = |refusal_code| missing.iter().map(|name| (name.clone(), refusal_code)).collect();
-    match decide(shard, Command::CreateTopics(topics, Mode::Apply)).await {
-        Ok(Reply::CreateTopics(results)) => {
-            let failed = missing.iter().zip(results).filter_map(|(name, result)| {
-                result.err().map(|refusal| (name.clone(), refusal.code))
-            });
-            failed.collect()
-        }
-        Ok(_) => Vec::new(),
-        Err(refusal) => refused(refusal.code),
-    }
-}
-
-fn auto_create(shard: &Shard, image: &Image) -> bool {
-    let layers = Layers::new(image, shard.node.broker_id, &shard.config.kafka_settings);
-    broker_key("auto.create.topics.enable")
-        .and_then(|key| layers.broker_value(key).0)
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
-}
-
 fn answer_one<'a>(
     image: &'a Image,
     asked: &Asked<'a>,
-    failed: &[(String, ErrorCode)],
+    failed: &Failed,
     operations: i32,
 ) -> MetadataResponseTopic<'a> {
     match *asked {
@@ -161,17 +118,6 @@ fn answer_one<'a>(
             name: Some(""),
             ..MetadataResponseTopic::default()
         },
-    }
-}
-
-/// Why a topic is not there. One that somebody else has created meanwhile is just about to be.
-fn missing_code(name: &str, failed: &[(String, ErrorCode)]) -> ErrorCode {
-    let refused = failed.iter().find(|(failed, _)| failed == name).map(|(_, code)| *code);
-    match refused {
-        Some(ErrorCode::TopicAlreadyExists) => ErrorCode::LeaderNotAvailable,
-        Some(code) => code,
-        None if topic_name::check(name).is_err() => ErrorCode::InvalidTopicException,
-        None => ErrorCode::UnknownTopicOrPartition,
     }
 }
 

@@ -8,8 +8,9 @@ use protocol::kafka::offset_for_leader_epoch::{
 };
 use protocol::{ErrorCode, LeaderEpoch};
 
-use super::{Broken, Request, ask};
+use super::{Broken, Request};
 use crate::answer::Answer;
+use crate::ask;
 use crate::partition::Partition;
 use crate::shard::Shard;
 

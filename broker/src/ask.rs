@@ -12,7 +12,7 @@ use crate::partition::Partition;
 use crate::shard::Shard;
 
 /// The partition a client means by a topic's name and a number.
-pub(super) fn find(image: &Image, topic: &str, index: i32) -> Option<TopicPartition> {
+pub(crate) fn find(image: &Image, topic: &str, index: i32) -> Option<TopicPartition> {
     let topic = image.topic_by_name(topic)?;
     let index = PartitionIndex::new(index)?;
     topic.partition(index)?;
@@ -22,7 +22,7 @@ pub(super) fn find(image: &Image, topic: &str, index: i32) -> Option<TopicPartit
 /// Puts each question to its partition's home and gives the answers in the order of the questions.
 ///
 /// A partition that is unknown, or whose home has stopped, gives an error code instead.
-pub(super) async fn each<Q, A, W, F>(
+pub(crate) async fn each<Q, A, W, F>(
     shard: &Rc<Shard>,
     questions: Vec<(Option<TopicPartition>, Q)>,
     answer: W,

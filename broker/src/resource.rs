@@ -1,12 +1,12 @@
 //! The kinds of resource that have configs, by Kafka's numbers.
 
 /// A topic.
-pub(super) const TOPIC: i8 = 2;
+pub(crate) const TOPIC: i8 = 2;
 /// A broker, or all of them if the name is empty.
-pub(super) const BROKER: i8 = 4;
+pub(crate) const BROKER: i8 = 4;
 /// A broker's log levels (KIP-412).
-pub(super) const BROKER_LOGGER: i8 = 8;
+pub(crate) const BROKER_LOGGER: i8 = 8;
 /// A subscription to clients' metrics (KIP-714).
-pub(super) const CLIENT_METRICS: i8 = 16;
+pub(crate) const CLIENT_METRICS: i8 = 16;
 /// A group (KIP-848).
-pub(super) const GROUP: i8 = 32;
+pub(crate) const GROUP: i8 = 32;
