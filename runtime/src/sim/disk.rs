@@ -8,6 +8,7 @@
 //! gives. Blocks are shared between images, so a crash image costs what was unsynced, not what is
 //! stored.
 
+mod blocks;
 mod file;
 mod inode;
 mod names;

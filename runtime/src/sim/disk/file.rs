@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::inode::{Block, Inode, ZEROS};
+use super::blocks::{Block, ZEROS};
+use super::inode::Inode;
 use super::{DiskOp, Latency, SimDisk, World, device_error};
 use crate::OpenOptions;
 use crate::chunk::{BLOCK_BYTES, Chunk, ReadBlock};

@@ -4,17 +4,12 @@
 use std::rc::Rc;
 
 use super::CrashPlan;
+use super::blocks::{Block, Blocks, ZEROS};
 use crate::chunk::BLOCK_BYTES;
 use crate::random::Rng;
 
-pub(super) const SECTOR_BYTES: usize = 512;
+const SECTOR_BYTES: usize = 512;
 const SECTORS: usize = BLOCK_BYTES / SECTOR_BYTES;
-
-pub(super) type Block = [u8; BLOCK_BYTES];
-pub(super) const ZEROS: Block = [0; BLOCK_BYTES];
-
-/// A file's blocks; `None` was never written and reads as zeros.
-type Blocks = Vec<Option<Rc<Block>>>;
 
 /// Blocks are shared between versions, clones and crash images; nothing changes them in place.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +53,7 @@ impl Inode {
         self.visible_len
     }
     pub(super) fn block(&self, index: u64) -> &Block {
-        self.visible.get(index as usize).and_then(Option::as_deref).unwrap_or(&ZEROS)
+        self.visible.get(index).map_or(&ZEROS, Rc::as_ref)
     }
     /// An overwritten version of a block, if one is kept.
     pub(super) fn old_block(&self, index: u64, rng: &mut Rng) -> Option<Rc<Block>> {
@@ -67,15 +62,12 @@ impl Inode {
     }
     /// Blocks that take space.
     pub(super) fn used_blocks(&self) -> u64 {
-        let beyond = self.visible.iter().skip(self.reserved_blocks as usize);
-        self.reserved_blocks + beyond.filter(|block| block.is_some()).count() as u64
+        self.reserved_blocks + self.visible.count_from(self.reserved_blocks)
     }
     /// Blocks of a range that would take new space.
     pub(super) fn new_blocks(&self, first: u64, count: u64) -> u64 {
-        let taken = |index: &u64| {
-            *index < self.reserved_blocks
-                || self.visible.get(*index as usize).is_some_and(Option::is_some)
-        };
+        let taken =
+            |index: &u64| *index < self.reserved_blocks || self.visible.get(*index).is_some();
         (first..first + count).filter(|index| !taken(index)).count() as u64
     }
     pub(super) fn reserve(&mut self, count: u64) {
@@ -96,7 +88,7 @@ impl Inode {
 
     pub(super) fn truncate(&mut self, len: u64) {
         if len < self.visible_len {
-            cut(&mut self.visible, len);
+            self.visible.cut(len);
             self.reserved_blocks = self.reserved_blocks.min(len.div_ceil(BLOCK_BYTES as u64));
         }
         self.set_len(len);
@@ -130,21 +122,18 @@ impl Inode {
         self.pending[at].blocks.truncate(blocks);
         let (first, written) = (self.pending[at].first, self.pending[at].blocks.clone());
         for (index, block) in (first..).zip(written) {
-            let slot = slot(&mut self.visible, index);
-            if keep_old && let Some(old) = slot.take() {
-                self.overwritten.push((index, old));
+            if keep_old && let Some(old) = self.visible.get(index) {
+                self.overwritten.push((index, old.clone()));
             }
-            *slot = block;
+            self.visible.set(index, block);
         }
         if end > self.visible_len {
             self.set_len(end);
         }
         if synchronous {
-            let covered = Covered {
-                numbers: vec![number],
-                len: self.visible_len.min(end).max(self.durable_len),
-                len_number: self.durable_len_number,
-            };
+            // With the write goes the file's length, as it is now.
+            let (len, len_number) = (self.visible_len, self.len_number);
+            let covered = Covered { numbers: vec![number], len, len_number };
             self.make_durable(&covered);
         }
     }
@@ -169,7 +158,7 @@ impl Inode {
     pub(super) fn make_durable(&mut self, covered: &Covered) {
         if covered.len_number >= self.durable_len_number {
             if covered.len < self.durable_len {
-                cut(&mut self.durable, covered.len);
+                self.durable.cut(covered.len);
             }
             self.durable_len = covered.len;
             self.durable_len_number = covered.len_number;
@@ -191,7 +180,7 @@ impl Inode {
                     }
                 }
                 if let Some(block) = block {
-                    *slot(&mut self.durable, index) = Some(block);
+                    self.durable.set(index, Some(block));
                 }
             }
         }
@@ -210,8 +199,7 @@ impl Inode {
         });
         for (first, count) in lost {
             for index in first..first + count {
-                let durable = self.durable.get(index as usize).cloned().flatten();
-                *slot(&mut self.visible, index) = durable;
+                self.visible.set(index, self.durable.get(index).cloned());
             }
         }
     }
@@ -221,7 +209,7 @@ impl Inode {
         let (index, byte) =
             (position / BLOCK_BYTES as u64, (position % BLOCK_BYTES as u64) as usize);
         for blocks in [&mut self.visible, &mut self.durable] {
-            if let Some(block) = blocks.get_mut(index as usize).and_then(Option::as_mut) {
+            if let Some(block) = blocks.slot(index) {
                 Rc::make_mut(block)[byte] ^= 1 << (bit % 8);
             }
         }
@@ -264,7 +252,7 @@ impl Inode {
             let choice = rng.below(self.pending_lens.len() as u64 + 1) as usize;
             len = self.pending_lens.get(choice).map_or(len, |pending| pending.1);
         }
-        cut(&mut blocks, len);
+        blocks.cut(len);
         Self {
             durable: blocks.clone(),
             visible: blocks,
@@ -293,16 +281,15 @@ fn land_by_chance(
     let forgotten = rng.chance(0.5);
     for (index, block) in (pending.first..).zip(&pending.blocks) {
         let Some(block) = block else { continue };
-        let was_durable = durable.get(index as usize).is_some_and(Option::is_some);
+        let was_durable = durable.get(index).is_some();
         if (forgotten && !was_durable) || survive == 0.0 {
             continue;
         }
         if survive == 1.0 && plan.garbage == 0.0 {
-            *slot(blocks, index) = Some(block.clone());
+            blocks.set(index, Some(block.clone()));
             continue;
         }
-        let at = slot(blocks, index);
-        let mut torn = at.as_deref().copied().unwrap_or(ZEROS);
+        let mut torn = blocks.get(index).map_or(ZEROS, |block| **block);
         let mut changed = false;
         for sector in 0..SECTORS {
             let range = sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES;
@@ -317,28 +304,7 @@ fn land_by_chance(
             }
         }
         if changed {
-            *at = Some(Rc::new(torn));
+            blocks.set(index, Some(Rc::new(torn)));
         }
-    }
-}
-
-fn slot(blocks: &mut Blocks, index: u64) -> &mut Option<Rc<Block>> {
-    let index = index as usize;
-    if blocks.len() <= index {
-        blocks.resize(index + 1, None);
-    }
-    &mut blocks[index]
-}
-
-/// Ends the file's blocks at `len`, zeroing the rest of the last.
-fn cut(blocks: &mut Blocks, len: u64) {
-    blocks.truncate(len.div_ceil(BLOCK_BYTES as u64) as usize);
-    let used = (len % BLOCK_BYTES as u64) as usize;
-    let last = (len / BLOCK_BYTES as u64) as usize;
-    if used > 0
-        && let Some(Some(block)) = blocks.get_mut(last)
-        && block[used..].iter().any(|&byte| byte != 0)
-    {
-        Rc::make_mut(block)[used..].fill(0);
     }
 }
