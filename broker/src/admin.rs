@@ -128,12 +128,71 @@ async fn health(shard: &Rc<Shard>) -> Vec<u8> {
     response("503 Service Unavailable", "application/json", &body)
 }
 
+/// Names that end in `_total` are counters.
 fn gauges(shard: &Shard) -> Gauges {
-    let all = vec![
+    let store = shard.store.stats();
+    let lag = shard.world.loop_lag();
+    let pool = shard.world.pool_stats();
+    let count = |value: u64| value as f64;
+    Gauges(vec![
         ("corelog_connections", "Connections open.", shard.registry.len() as f64),
         ("corelog_partitions", "Partitions owned.", shard.partition_count() as f64),
-    ];
-    Gauges(all)
+        ("corelog_waiting_fetches", "Fetches waiting.", shard.waiting_fetches.get() as f64),
+        (
+            "corelog_store_fenced",
+            "1 if the store is fenced.",
+            count(u64::from(shard.store.fenced().is_some())),
+        ),
+        ("corelog_journal_groups_total", "Groups written to the journal.", count(store.groups)),
+        (
+            "corelog_journal_bytes_total",
+            "Bytes written to the journal.",
+            count(store.journal_bytes),
+        ),
+        (
+            "corelog_journal_stalls_total",
+            "Groups that waited for a ring file.",
+            count(store.ring_stalls),
+        ),
+        (
+            "corelog_journal_group_seconds_total",
+            "Time groups took to be durable.",
+            count(store.group_nanos) / 1e9,
+        ),
+        ("corelog_segment_bytes_total", "Bytes written to segments.", count(store.segment_bytes)),
+        (
+            "corelog_segment_direct_bytes_total",
+            "Of these, written without the journal.",
+            count(store.direct_bytes),
+        ),
+        ("corelog_index_bytes_total", "Bytes written to index files.", count(store.index_bytes)),
+        (
+            "corelog_checkpoint_bytes_total",
+            "Bytes written as checkpoints.",
+            count(store.checkpoint_bytes),
+        ),
+        ("corelog_checkpoints_total", "Checkpoints taken.", count(store.checkpoints)),
+        ("corelog_syncs_total", "Syncs besides the journal's own writes.", count(store.syncs)),
+        ("corelog_read_bytes_total", "Bytes read from segments.", count(store.read_bytes)),
+        (
+            "corelog_unflushed_bytes",
+            "Bytes in journal and memory only.",
+            count(store.unflushed_bytes),
+        ),
+        ("corelog_cache_bytes", "Memory of the logs' chunks.", count(store.cached_bytes)),
+        ("corelog_pool_used_bytes", "Aligned memory in use.", pool.used_bytes as f64),
+        ("corelog_pool_free_bytes", "Aligned memory kept for reuse.", pool.free_bytes as f64),
+        (
+            "corelog_loop_lag_p99_seconds",
+            "How late the shard's heartbeat came, 99th percentile.",
+            lag.p99.as_secs_f64(),
+        ),
+        (
+            "corelog_loop_lag_max_seconds",
+            "How late the shard's heartbeat came at worst.",
+            lag.max.as_secs_f64(),
+        ),
+    ])
 }
 
 fn response(status: &str, kind: &str, body: &str) -> Vec<u8> {

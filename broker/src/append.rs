@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use protocol::{ErrorCode, TopicPartition};
-use runtime::{ShardId, sync::OneReceiver};
+use runtime::sync::OneReceiver;
+use runtime::{Nanos, ShardId};
 use storage::Ticket;
 
-use crate::metrics::Count;
+use crate::metrics::{Count, Stage};
 use crate::shard::Shard;
 
 /// How sure a producer wants to be (`acks` on the wire).
@@ -83,6 +84,7 @@ pub(crate) struct Appending {
     ticket: Option<Ticket>,
     parcels: Vec<(ShardId, Vec<Parcel>)>,
     remote: Vec<(OneReceiver<Box<dyn Any + Send>>, Vec<usize>)>,
+    ordered_at: Nanos,
     settled: bool,
 }
 
@@ -95,6 +97,7 @@ impl Appending {
             ticket: None,
             parcels: Vec::new(),
             remote: Vec::new(),
+            ordered_at: Nanos::ZERO,
             settled: false,
         }
     }
@@ -146,6 +149,7 @@ impl Appending {
     /// Sends what belongs to other shards. After this every batch has, or will get in this order,
     /// its offset.
     pub(crate) fn dispatch(&mut self, shard: &Rc<Shard>) {
+        self.ordered_at = shard.world.now();
         for (home, parcels) in std::mem::take(&mut self.parcels) {
             let slots = parcels.iter().map(|parcel| parcel.slot).collect();
             let acks = self.acks;
@@ -191,6 +195,9 @@ impl Appending {
             }
         }
         self.settled = true;
+        if self.ordered_at > Nanos::ZERO {
+            shard.metrics.time(Stage::ProduceDurable, shard.world.now().since(self.ordered_at));
+        }
         let refused = self.outcomes.iter().filter(|outcome| outcome.is_err()).count();
         if refused > 0 {
             shard.metrics.add(Count::ProduceRefused, refused as u64);
@@ -204,6 +211,11 @@ impl Appending {
                 *outcome = Err(ErrorCode::KafkaStorageError.into());
             }
         }
+    }
+
+    /// When every batch had its order; zero before [`Self::dispatch`].
+    pub(crate) fn ordered_at(&self) -> Nanos {
+        self.ordered_at
     }
 
     /// The outcomes by slot; final once settled.

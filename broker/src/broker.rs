@@ -151,10 +151,9 @@ pub fn run(
 async fn shard_main(context: ShardContext, common: &Common) -> Result<(), String> {
     let world = context.world.clone();
     let mesh = common.mesh.clone().join(&world).await;
-    let (store, report) = Store::open(world.clone(), store_config(&context, common))
+    let (store, _report) = Store::open(world.clone(), store_config(&context, common))
         .await
         .map_err(|error| error.to_string())?;
-    tracing::info!(shard = %context.shard, %report, "store open");
     let shard = Shard::new(Parts {
         id: context.shard,
         count: context.shards,

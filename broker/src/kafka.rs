@@ -154,7 +154,10 @@ pub(crate) async fn handle(connection: &Rc<Connection>, frame: Bytes, arrived: N
 
 async fn serve(request: Request) -> Handled {
     match request.api {
-        Api::Produce => produce::handle(request),
+        Api::Produce => {
+            request.shard.room().await;
+            produce::handle(request)
+        }
         Api::Fetch => {
             let answer = fetch::handle(&request).await;
             owe_as(answer, Stage::FetchTotal)

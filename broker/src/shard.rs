@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use protocol::{ErrorCode, TopicPartition};
 use runtime::sync::{Notify, OneReceiver, OneSender, Semaphore, oneshot};
@@ -23,6 +24,9 @@ use crate::producer_ids::ProducerIds;
 use crate::view::{Node, View};
 
 pub(crate) type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// How long a produce waits for room before it is refused.
+const ROOM_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Work sent to another shard. It is called there in the order sent; the future it gives runs
 /// beside the others.
@@ -156,6 +160,14 @@ impl Shard {
         while self.drained.get() + 1 < self.count {
             self.drained_changed.notified().await;
         }
+    }
+
+    /// Waits while the store has no room for an append, so that a fast producer is held back by its
+    /// connection. Not for long: what finds no room then, as on a full disk, is refused with an
+    /// error that clients retry.
+    pub(crate) async fn room(&self) {
+        // Either way the append itself says what it found.
+        drop(self.world.timeout(ROOM_PATIENCE, self.store.room()).await.is_ok());
     }
 
     /// The partition, if this shard owns it.

@@ -35,7 +35,7 @@ pub(super) fn handle(request: Request) -> Handled {
         topics.push(append_topic(&request, &topic, refused, &mut appending));
     }
     appending.dispatch(&shard);
-    shard.metrics.time(Stage::ProduceOrdered, shard.world.now().since(request.arrived));
+    shard.metrics.time(Stage::ProduceOrdered, appending.ordered_at().since(request.arrived));
 
     if acks == Some(Acks::None) {
         return Handled::Silent;
