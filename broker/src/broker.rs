@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use storage::{Store, StoreConfig};
 
 use crate::admin;
 use crate::config::BrokerConfig;
+use crate::connection::census::Census;
 use crate::connection::registry::Registry;
 use crate::connection::{self, Dialect};
 use crate::controller::Controller;
@@ -80,7 +80,7 @@ pub struct Serving {
 struct Common {
     config: BrokerConfig,
     serving: Serving,
-    connections: Arc<AtomicUsize>,
+    connections: Arc<Census>,
     mesh: MeshBuilder<Mail>,
     on_ready: Box<dyn Fn(&Serving) + Send + Sync>,
     directory_id: [u8; 16],
@@ -121,7 +121,7 @@ pub fn run(
             cluster_id: directory.manifest.identity.cluster.clone(),
             shards: config.shards,
         },
-        connections: Arc::new(AtomicUsize::new(0)),
+        connections: Arc::new(Census::new()),
         mesh: MeshBuilder::new(config.shards, MAIL_MAX),
         on_ready: Box::new(on_ready),
         directory_id: directory.manifest.directory,

@@ -23,6 +23,7 @@ use crate::shard::Shard;
 use crate::{kafka, native};
 use intake::{Front, Intake};
 
+pub(crate) mod census;
 mod intake;
 pub(crate) mod registry;
 

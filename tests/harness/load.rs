@@ -149,7 +149,7 @@ impl Load {
     /// Sends acknowledged until now, as far as the programs have told.
     pub fn acknowledged(&mut self) -> io::Result<u64> {
         while let Ok(word) = self.words.try_recv() {
-            self.hear(word)?;
+            self.hear(&word)?;
         }
         Ok(self.acknowledged.iter().sum())
     }
@@ -167,16 +167,16 @@ impl Load {
                 let got = self.acknowledged.iter().sum::<u64>();
                 io::Error::other(format!("{got} of {wanted} sends acknowledged after {limit:?}"))
             })?;
-            self.hear(word)?;
+            self.hear(&word)?;
         }
         Ok(())
     }
 
-    fn hear(&mut self, word: Word) -> io::Result<bool> {
+    fn hear(&mut self, word: &Word) -> io::Result<bool> {
         match word {
-            Word::Acknowledged(program, count) => self.acknowledged[program] = count,
+            Word::Acknowledged(program, count) => self.acknowledged[*program] = *count,
             Word::Ended(program) => {
-                let name = ["the Go program", "the Python program"][program.min(1)];
+                let name = ["the Go program", "the Python program"][(*program).min(1)];
                 return Err(io::Error::other(format!("{name} of the load ended")));
             }
             Word::Created | Word::Stopped | Word::Drained => return Ok(true),
@@ -219,7 +219,7 @@ impl Load {
             if matches!(word, Word::Ended(1)) {
                 continue;
             }
-            if self.hear(word)? {
+            if self.hear(&word)? {
                 return Ok(());
             }
         }

@@ -211,8 +211,7 @@ fn s8_every_version_that_is_advertised_is_answered() {
 fn body_of(api: i16, version: i16) -> Option<Bytes> {
     let body = Bytes::default();
     match (api, version) {
-        (METADATA, 0) => Some(body.i32(1).text("here")),
-        (METADATA, 1..=3) => Some(body.i32(1).text("here")),
+        (METADATA, 0..=3) => Some(body.i32(1).text("here")),
         (METADATA, 4..=7) => Some(body.i32(1).text("here").i8(0)),
         (METADATA, 8) => Some(body.i32(1).text("here").i8(0).i8(0).i8(0)),
         (LIST_OFFSETS, 1..=5) => {

@@ -4,12 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Shutdown};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use runtime::sync::Notify;
 use runtime::{Closer, Map, Nanos, Stream};
 
+use super::census::Census;
 use crate::config::Limits;
 use crate::metrics::Count;
 use crate::shard::Shard;
@@ -24,12 +24,11 @@ const PACE_BYTES_PER_US: usize = 1;
 /// The connections of one shard.
 pub(crate) struct Registry {
     entries: RefCell<Map<u64, Rc<Entry>>>,
-    per_ip: RefCell<Map<IpAddr, usize>>,
     next_id: Cell<u64>,
     /// The last connection has left.
     empty: Notify,
-    /// Connections of the whole broker. Counted once per connection, so sharing it costs nothing.
-    broker_total: Arc<AtomicUsize>,
+    /// The connections of all shards.
+    census: Arc<Census>,
 }
 
 struct Entry {
@@ -48,27 +47,20 @@ pub(crate) struct Pulse {
 }
 
 impl Registry {
-    /// No connections yet; `broker_total` is shared by the registries of all shards.
-    pub(crate) fn new(broker_total: Arc<AtomicUsize>) -> Self {
+    /// No connections yet; `census` is shared by the registries of all shards.
+    pub(crate) fn new(census: Arc<Census>) -> Self {
         Self {
             entries: RefCell::new(Map::default()),
-            per_ip: RefCell::new(Map::default()),
             next_id: Cell::new(0),
             empty: Notify::new(),
-            broker_total,
+            census,
         }
     }
 
     /// Takes a connection in, or not: then a limit is reached.
     pub(crate) fn enter(&self, shard: &Rc<Shard>, stream: &Stream) -> Option<Pulse> {
-        let limits = &shard.config.limits;
         let ip = stream.peer_addr().ip();
-        let from_ip = self.per_ip.borrow().get(&ip).copied().unwrap_or(0);
-        if from_ip >= limits.connections_per_ip_max {
-            return None;
-        }
-        if self.broker_total.fetch_add(1, Ordering::Relaxed) >= limits.connections_max {
-            self.broker_total.fetch_sub(1, Ordering::Relaxed);
+        if !self.census.enter(ip, &shard.config.limits) {
             return None;
         }
         let entry = Rc::new(Entry {
@@ -79,20 +71,12 @@ impl Registry {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         self.entries.borrow_mut().insert(id, Rc::clone(&entry));
-        *self.per_ip.borrow_mut().entry(ip).or_insert(0) += 1;
         Some(Pulse { shard: Rc::clone(shard), id, ip, entry })
     }
 
     fn leave(&self, id: u64, ip: IpAddr) {
         self.entries.borrow_mut().remove(&id);
-        let mut per_ip = self.per_ip.borrow_mut();
-        if let Some(count) = per_ip.get_mut(&ip) {
-            *count -= 1;
-            if *count == 0 {
-                per_ip.remove(&ip);
-            }
-        }
-        self.broker_total.fetch_sub(1, Ordering::Relaxed);
+        self.census.leave(ip);
         if self.entries.borrow().is_empty() {
             self.empty.notify_all();
         }
