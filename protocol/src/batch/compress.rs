@@ -296,6 +296,15 @@ fn zstd(input: &[u8], limit_bytes: usize, output: &mut Vec<u8>) -> Result<(), De
 /// The first reservation, and the smallest step by which output grows.
 const STEP_BYTES: usize = 16 * 1024;
 
+/// Makes room for `more` bytes: by doubling, so that many small steps stay cheap, and by no more than that or the limit.
+fn grow(output: &mut Vec<u8>, more: usize, limit_bytes: usize) {
+    let needed = output.len() + more;
+    if needed > output.capacity() {
+        let roomy = output.len().saturating_mul(2).min(limit_bytes);
+        output.reserve_exact(needed.max(roomy) - output.len());
+    }
+}
+
 /// Appends all of `reader` to `output`, which grows by doubling and never past the limit.
 fn read_bounded(
     mut reader: impl Read,

@@ -11,7 +11,7 @@ use std::io;
 
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
-use super::DecompressError;
+use super::{DecompressError, grow};
 
 const MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
 const FRAME_HEADER_BYTES: usize = 16;
@@ -75,6 +75,7 @@ fn block(input: &[u8], limit_bytes: usize, output: &mut Vec<u8>) -> Result<(), D
         return Err(DecompressError::Corrupt("snappy block that claims the impossible"));
     }
     let at = output.len();
+    grow(output, claimed, limit_bytes);
     output.resize(at + claimed, 0);
     let written = Decoder::new().decompress(input, &mut output[at..]).map_err(corrupt)?;
     output.truncate(at + written);

@@ -206,7 +206,7 @@ fn lz4_frames_that_go_on_or_lie_are_refused() {
         ("version 2", changed(4, 0xa0), E::Corrupt("lz4 frame version")),
         ("dictionary", changed(4, 0x61), E::Unsupported("lz4 dictionary")),
         ("block size 3", changed(5, 0x30), E::Corrupt("lz4 block size")),
-        ("header checksum", changed(6, frame[6] ^ 1), E::Corrupt("lz4 frame")),
+        ("header checksum", changed(6, frame[6] ^ 1), E::Corrupt("lz4 header checksum")),
         ("block of 2 GiB", changed(10, 0x7f), E::Corrupt("lz4 block larger than its frame allows")),
     ];
     for (name, bytes, expected) in cases {
@@ -214,15 +214,82 @@ fn lz4_frames_that_go_on_or_lie_are_refused() {
     }
 }
 
+/// Makes the header's checksum true again.
+fn seal_lz4(frame: &mut [u8]) {
+    let end = if frame[4] & 0x08 != 0 { 14 } else { 6 };
+    frame[end] = (twox_hash::XxHash32::oneshot(0, &frame[4..end]) >> 8) as u8;
+}
+
 #[test]
-fn a_claimed_content_size_reserves_nothing() {
-    let mut frame = lz4_with(FrameInfo::new().content_size(Some(1_000)), &text(1_000));
-    // The claim alone changes, and with it the header's checksum no longer holds.
-    frame[6..14].copy_from_slice(&u64::MAX.to_le_bytes());
-    assert_eq!(
-        decompress(Compression::Lz4, &frame, 64 << 20),
-        Err(DecompressError::Corrupt("lz4 frame"))
-    );
+fn lz4_checksums_and_sizes_are_believed_only_if_they_are_true() {
+    use DecompressError as E;
+    let input = text(1_000);
+    let info = FrameInfo::new().content_size(Some(1_000)).content_checksum(true);
+    let good = lz4_with(info.block_checksums(true), &input);
+    assert_eq!(decompress(Compression::Lz4, &good, 1_000).unwrap(), input);
+    let end = good.len();
+    // Where │ what stands there, and the error once it is false.
+    let cases = [
+        (14, E::Corrupt("lz4 header checksum")),
+        (end - 9, E::Corrupt("lz4 block checksum")),
+        (end - 1, E::Corrupt("lz4 content checksum")),
+    ];
+    for (at, expected) in cases {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        assert_eq!(decompress(Compression::Lz4, &bytes, 1_000), Err(expected), "{at}");
+    }
+    let claims = [
+        (999, E::Corrupt("lz4 content size")),
+        (0, E::Corrupt("lz4 content size")),
+        (1_001, E::Corrupt("lz4 content size")),
+        (64 << 20, E::Corrupt("lz4 content size")),
+        ((64 << 20) + 1, E::TooLarge { limit_bytes: 64 << 20 }),
+        (u64::MAX, E::TooLarge { limit_bytes: 64 << 20 }),
+    ];
+    for (claim, expected) in claims {
+        let mut bytes = good.clone();
+        bytes[6..14].copy_from_slice(&claim.to_le_bytes());
+        seal_lz4(&mut bytes);
+        assert_eq!(decompress(Compression::Lz4, &bytes, 64 << 20), Err(expected), "{claim}");
+    }
+}
+
+#[test]
+fn lz4_blocks_stay_inside_their_frame() {
+    // Literals 0, a match of 19 bytes at distance 1: before anything was written.
+    let before_the_start = [0x0f, 1, 0, 0];
+    // One literal, then a match at distance 2.
+    let before_the_literal = [0x10, b'a', 2, 0, 0];
+    // Distance 0 does not exist; a literal run goes past the block.
+    let no_distance = [0x10, b'a', 0, 0, 0];
+    let past_the_end = [0xf0, 255, 255, 1, b'a'];
+    let blocks: [&[u8]; 4] = [&before_the_start, &before_the_literal, &no_distance, &past_the_end];
+    for block in blocks {
+        for flags in [0x60, 0x40] {
+            let mut frame = vec![0x04, 0x22, 0x4d, 0x18, flags, 0x70, 0];
+            seal_lz4(&mut frame);
+            frame.extend_from_slice(&u32::try_from(block.len()).unwrap().to_le_bytes());
+            frame.extend_from_slice(block);
+            frame.extend_from_slice(&[0; 4]);
+            let corrupt = Err(DecompressError::Corrupt("lz4 block"));
+            assert_eq!(decompress(Compression::Lz4, &frame, 1 << 20), corrupt, "{block:?}");
+        }
+    }
+}
+
+#[test]
+fn we_read_lz4_like_the_library_does() {
+    use std::io::Read as _;
+    for size in [0, 1, 70_000, 300_000] {
+        let input = text(size);
+        for mode in [BlockMode::Independent, BlockMode::Linked] {
+            let frame = lz4_with(FrameInfo::new().block_mode(mode), &input);
+            let mut theirs = Vec::new();
+            lz4_flex::frame::FrameDecoder::new(&frame[..]).read_to_end(&mut theirs).unwrap();
+            assert_eq!(decompress(Compression::Lz4, &frame, size).unwrap(), theirs);
+        }
+    }
 }
 
 #[test]
