@@ -50,6 +50,8 @@ pub(crate) struct Connection {
     reading: Cell<bool>,
     sending: Cell<bool>,
     pulse: registry::Pulse,
+    /// Whether a native peer has said who it is.
+    pub(crate) greeted: Cell<bool>,
 }
 
 /// An answer that is not sent yet, perhaps not even known.
@@ -97,6 +99,7 @@ pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, dialect: Dialect) {
         reading: Cell::new(true),
         sending: Cell::new(true),
         pulse,
+        greeted: Cell::new(false),
         shard: Rc::clone(&shard),
     });
 
@@ -166,7 +169,7 @@ impl Connection {
                     .map(|bytes| Some(frame::PREFIX_BYTES + bytes))
                     .map_err(|error| error.to_string())
             }
-            Dialect::Native => native::frame_bytes(buffer),
+            Dialect::Native => native::frame_bytes(self, buffer),
         }
     }
 

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use protocol::native::Encoder;
 use protocol::{ErrorCode, TopicPartition};
 use runtime::sync::{Notify, OneReceiver, OneSender, Semaphore, oneshot};
 use runtime::{Listener, Map, Mesh, MeshFull, ShardId, TaskClass, World};
@@ -69,6 +70,8 @@ pub(crate) struct Shard {
     /// Fetches that wait for records now.
     pub(crate) waiting_fetches: Cell<usize>,
     pub(crate) producer_ids: ProducerIds,
+    /// Writes the heads of native answers, one at a time.
+    pub(crate) encoder: RefCell<Encoder>,
     partitions: RefCell<Map<TopicPartition, Rc<Partition>>>,
     count: usize,
     mesh: Mesh<Mail>,
@@ -116,6 +119,7 @@ impl Shard {
             drained: Cell::new(0),
             drained_changed: Notify::new(),
             producer_ids: ProducerIds::default(),
+            encoder: RefCell::default(),
             listeners: RefCell::default(),
             controller: RefCell::default(),
             registry: parts.registry,
