@@ -109,7 +109,16 @@ impl Cluster {
         loop {
             let names = [name];
             let which = Which::Named { names: &names, auto_create: missing == Missing::Create };
-            let answer = self.ask_metadata(which).await?;
+            let answer = match self.ask_metadata(which).await {
+                Ok(answer) => answer,
+                // Brokers restart; the cluster was reached once, so it is worth waiting for.
+                Err(ClientError::Channel(error)) if shared.world.now() < deadline => {
+                    tracing::debug!(topic = name, %error, "no broker describes the topic");
+                    shared.world.sleep(shared.config.retry_pause).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let described = answer.topics.iter().find(|described| &*described.name == name);
             let code = match described.map(|described| &described.outcome) {
                 Some(Ok(_)) => match self.known_topic(name) {

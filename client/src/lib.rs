@@ -31,6 +31,8 @@ mod consumer;
 mod dialect;
 mod draft;
 mod error;
+#[cfg(test)]
+mod fake;
 pub mod partitioner;
 mod producer;
 mod record;

@@ -56,12 +56,12 @@ impl Retry {
         Self { is_uncertain: false, must_refresh: false, at_once: false };
 }
 
-/// What the slot knows about the batch when the answer comes.
+/// What the slot knows about the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// The oldest of its partition that is not done.
+    /// When it was sent it was the oldest of its partition that was not done.
     First,
-    /// Older ones are still to be delivered.
+    /// Older ones were still to be delivered then.
     Later,
     /// An older one was given up, so this one's number can no longer be accepted.
     BehindHole,

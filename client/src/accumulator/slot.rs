@@ -71,6 +71,12 @@ struct Batch<C> {
     charged_bytes: usize,
     in_flight: bool,
     sequence: Option<i32>,
+    /// Later batches that were delivered before it. They count as in flight: a broker that holds more than
+    /// `in_flight_max` batches after this one no longer recognises its repetition.
+    overtaken_by: usize,
+    /// Nothing older was undelivered when it was last sent. It counts then and not when the answer comes: after a
+    /// change of leader, answers of two brokers may overtake each other.
+    was_first: bool,
     /// It was sent, and no answer said that it was not written.
     is_uncertain: bool,
     last_error: Option<(protocol::error_code::ErrorCode, Option<String>)>,
@@ -145,7 +151,7 @@ impl<C: Clone + Default> Slot<C> {
             self.recovering = None;
         }
         let mut linger_ends = None;
-        while self.in_flight < shared.policy.in_flight_max {
+        while self.has_window(shared) {
             if self.in_flight == self.queue.len() {
                 linger_ends = self.close_if_due(turn, shared);
             }
@@ -154,6 +160,12 @@ impl<C: Clone + Default> Slot<C> {
             }
         }
         earliest(linger_ends, self.next_expiry(shared))
+    }
+
+    /// Whether one more batch may be sent.
+    fn has_window(&self, shared: &Shared) -> bool {
+        let overtaken_by = self.queue.front().map_or(0, |first| first.overtaken_by);
+        self.in_flight == 0 || self.in_flight + overtaken_by < shared.policy.in_flight_max
     }
 
     /// Marks the open batch as due; says whether there is one.
@@ -176,12 +188,12 @@ impl<C: Clone + Default> Slot<C> {
             return; // Given up meanwhile.
         };
         self.in_flight -= 1;
-        let standing = match (self.hole, place) {
-            (true, _) => Standing::BehindHole,
-            (false, 0) => Standing::First,
-            (false, _) => Standing::Later,
-        };
         let held = &mut self.queue[place];
+        let standing = match (self.hole, held.was_first) {
+            (true, _) => Standing::BehindHole,
+            (false, true) => Standing::First,
+            (false, false) => Standing::Later,
+        };
         held.in_flight = false;
         let verdict = verdict(&answer, standing, held.built.count() > 1);
         if let Answer::Refused(code, message) = answer {
@@ -190,6 +202,9 @@ impl<C: Clone + Default> Slot<C> {
         match verdict {
             Verdict::Deliver(delivered) => {
                 self.attempts = 0;
+                for older in self.queue.iter_mut().take(place) {
+                    older.overtaken_by += 1;
+                }
                 self.finish(place, Ok(delivered), shared, actions);
             }
             Verdict::Retry(retry) => self.retry(now, place, retry, shared, actions),
@@ -248,6 +263,8 @@ impl<C: Clone + Default> Slot<C> {
             charged_bytes,
             in_flight: false,
             sequence: None,
+            overtaken_by: 0,
+            was_first: false,
             is_uncertain: false,
             last_error: None,
         });
@@ -265,6 +282,7 @@ impl<C: Clone + Default> Slot<C> {
             self.next_sequence = sequence_after(self.next_sequence, batch.built.count());
         }
         batch.in_flight = true;
+        batch.was_first = self.in_flight == 0;
         self.in_flight += 1;
         actions.push(Action::Send { slot: self.id, batch: batch.id, bytes: batch.built.bytes() });
         true
@@ -377,6 +395,7 @@ impl<C: Clone + Default> Slot<C> {
         self.hole = false;
         let mut place = 0;
         while let Some(batch) = self.queue.get_mut(place) {
+            batch.overtaken_by = 0;
             if batch.sequence.take().is_some() && batch.is_uncertain {
                 self.finish(place, Err(SendError::Uncertain), shared, actions);
             } else {

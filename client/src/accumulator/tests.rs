@@ -293,6 +293,38 @@ fn the_oldest_batch_out_of_order_means_that_the_broker_lost_records_and_is_told(
 }
 
 #[test]
+fn an_answer_that_comes_late_does_not_make_a_batch_the_oldest() {
+    let mut scene = Scene::new(policy());
+    scene.batch();
+    scene.batch();
+    let sent = scene.take_sent();
+    // The second went to a new leader and came too early; meanwhile the old leader took the first.
+    scene.answer(sent[0].0, appended(0));
+    scene.refuse(sent[1].0, ErrorCode::OutOfOrderSequenceNumber);
+    assert_eq!(scene.outcomes(), ["ok"]);
+    assert_eq!(scene.take_sent(), [sent[1]], "sent again with its number");
+}
+
+#[test]
+fn a_batch_that_waits_is_never_more_than_five_behind() {
+    let mut scene = Scene::new(policy());
+    for _ in 0..8 {
+        scene.batch();
+    }
+    let sent = scene.take_sent();
+    // All but the first are delivered; its own answer was an error after it had been written.
+    for sent in &sent[1..] {
+        scene.answer(sent.0, appended(0));
+    }
+    assert_eq!(scene.take_sent(), [], "one more, and the broker would not know the first again");
+    scene.refuse(sent[0].0, ErrorCode::RequestTimedOut);
+    scene.wait();
+    assert_eq!(scene.take_sent(), [sent[0]], "alone, because four came after it already");
+    scene.answer(sent[0].0, appended(0));
+    assert_eq!(scene.take_sequences(), [5]);
+}
+
+#[test]
 fn a_broker_that_forgot_the_producer_gets_the_batch_under_a_new_epoch() {
     let mut scene = Scene::new(policy());
     scene.batch();
