@@ -203,14 +203,13 @@ fn what_compaction_leaves_behind_is_a_batch_but_no_produce() {
     assert_eq!(RawBatch(&bytes).check_produced().err(), Some(refused));
 
     // But never more records than offsets, nor offsets that no log has.
-    let (count, delta): (fn(&mut [u8]), fn(&mut [u8])) =
-        (|it| it[60] = 4, |it| it[23..27].copy_from_slice(&(-1_i32).to_be_bytes()));
-    for (change, refused) in [
-        (count, BatchError::Count { last_offset_delta: 2, record_count: 4 }),
-        (delta, BatchError::Count { last_offset_delta: -1, record_count: 0 }),
-    ] {
+    let lies: [(usize, [u8; 4], BatchError); 2] = [
+        (57, [0, 0, 0, 4], BatchError::Count { last_offset_delta: 2, record_count: 4 }),
+        (23, [255; 4], BatchError::Count { last_offset_delta: -1, record_count: 0 }),
+    ];
+    for (at, to, refused) in lies {
         let mut bytes = bytes.clone();
-        change(&mut bytes);
+        bytes[at..at + 4].copy_from_slice(&to);
         seal(&mut bytes);
         assert_eq!(RawBatch(&bytes).check().err(), Some(refused));
     }
