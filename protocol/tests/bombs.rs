@@ -5,28 +5,32 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use protocol::Compression;
 use protocol::batch::compress::{DecompressError, decompress, output_limit};
 
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    // Each thread counts for itself: the test runner's own thread allocates whenever it likes.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+}
 
 struct Counting;
 
 // SAFETY: every call is handed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(held, Relaxed);
+        let held = HELD.get().wrapping_add(layout.size());
+        HELD.set(held);
+        PEAK.set(PEAK.get().max(held));
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
+        HELD.set(HELD.get().wrapping_sub(layout.size()));
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -101,16 +105,16 @@ fn a_bomb_costs_no_more_than_its_limit() {
         if codec != Compression::Snappy {
             assert!(bomb.len() <= BOMB_BYTES + BOMB_BYTES / 64, "{codec:?}: {}", bomb.len());
         }
-        let before = HELD.load(Relaxed);
-        PEAK.store(before, Relaxed);
+        let before = HELD.get();
+        PEAK.set(before);
         let error = decompress(codec, &bomb, limit_bytes).expect_err("a bomb exceeds any limit");
         assert_eq!(error, DecompressError::TooLarge { limit_bytes }, "{codec:?}");
-        let peak = PEAK.load(Relaxed) - before;
+        let peak = PEAK.get() - before;
         // The output twice, while it moves to a larger place, and the codec's own buffers.
         let allowed = 2 * limit_bytes + 9 * 1024 * 1024;
         println!("{codec:?}: {} B, limit {limit_bytes} B, peak {peak} B", bomb.len());
         assert!(peak <= allowed, "{codec:?}: {peak} bytes for a limit of {limit_bytes}");
-        assert_eq!(HELD.load(Relaxed), before, "{codec:?} keeps nothing");
+        assert_eq!(HELD.get(), before, "{codec:?} keeps nothing");
     }
     let grown = resident_peak().saturating_sub(resident_before);
     println!("resident memory grew by {grown} B");
