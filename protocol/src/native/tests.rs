@@ -259,7 +259,7 @@ fn lists_longer_than_any_request_needs_are_refused() {
 }
 
 #[test]
-fn tables_beyond_the_limit_are_refused_even_if_they_are_one_and_the_same() {
+fn a_small_frame_that_claims_much_is_refused() {
     // 5,000 entries of a list that all point to one table: a small frame, a large claim.
     let mut builder = FlatBufferBuilder::new();
     let name = Some(builder.create_string("t"));
@@ -271,6 +271,20 @@ fn tables_beyond_the_limit_are_refused_even_if_they_are_one_and_the_same() {
     builder.finish(root, None);
     let bytes = raw_frame(Kind::DeleteTopics.number(), 0, builder.finished_data(), &[]);
     assert_eq!(visit(&bytes), Err(FrameError::Header { kind: Kind::DeleteTopics }));
+}
+
+#[test]
+fn tables_beyond_the_limit_are_refused() {
+    let mut encoder = Encoder::new();
+    let topics = vec![TopicRef::Name("t"); TABLES_MAX];
+    // The request itself is a table too.
+    for (count, expected) in [
+        (TABLES_MAX - 1, Ok(TABLES_MAX - 1)),
+        (TABLES_MAX, Err(FrameError::Header { kind: Kind::DeleteTopics })),
+    ] {
+        let request = DeleteTopics { topics: &topics[..count], timeout_ms: 1 };
+        assert_eq!(visit(request.encode(1, &mut encoder).unwrap()), expected, "{count}");
+    }
 }
 
 #[test]
