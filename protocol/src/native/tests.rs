@@ -274,6 +274,33 @@ fn a_small_frame_that_claims_much_is_refused() {
 }
 
 #[test]
+fn negative_partitions_are_refused_in_every_message() {
+    // Partition 7 of topic 2, which the samples name, becomes partition -1.
+    let mut seventh = vec![0xa0; 15];
+    seventh.extend_from_slice(&[2, 7, 0, 0, 0]);
+    let mut encoder = Encoder::new();
+    let mut refused = Vec::new();
+    for (name, write, _) in SAMPLES {
+        let mut bytes = write(&mut encoder);
+        let Some(at) = bytes.windows(20).position(|it| it == seventh) else { continue };
+        bytes[at + 16..at + 20].copy_from_slice(&[255; 4]);
+        seal(&mut bytes);
+        let error = visit(&bytes).expect_err("no partition is negative");
+        assert!(matches!(error, FrameError::Field { .. }), "{name}: {error}");
+        refused.push(*name);
+    }
+    let expected = [
+        "produce_request",
+        "produce_answer",
+        "fetch_request",
+        "fetch_answer",
+        "list_offsets_request",
+        "delete_records_request",
+    ];
+    assert_eq!(refused, expected);
+}
+
+#[test]
 fn tables_beyond_the_limit_are_refused() {
     let mut encoder = Encoder::new();
     let topics = vec![TopicRef::Name("t"); TABLES_MAX];
