@@ -38,7 +38,7 @@ pub(super) async fn handle(request: &Request<'_>) -> Result<Answer, Fault> {
             for found in found.iter_mut().filter(|found| found.bytes > 0) {
                 *found = Found::error(ErrorCode::MessageTooLarge);
             }
-            self::head(request, &wanted, &found)?
+            head(request, &wanted, &found)?
         }
         head => head?,
     };
