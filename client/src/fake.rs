@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use protocol::batch::records::Records;
-use protocol::batch::{CheckedBatch, RawBatch};
+use protocol::batch::{BatchError, CheckedBatch, RawBatch};
 use protocol::{ErrorCode, LeaderEpoch, Offset, TopicId};
 use runtime::sync::Notify;
 use runtime::{ListenOptions, TaskClass, World};
@@ -190,7 +190,7 @@ impl FakePartition {
 
     /// Appends a batch by Kafka's rules; answers its base offset.
     fn append(&self, bytes: &[u8], batch_bytes_max: usize) -> Result<i64, ErrorCode> {
-        let checked = RawBatch(bytes).check_produced().map_err(|error| error.code())?;
+        let checked = RawBatch(bytes).check_produced().map_err(BatchError::code)?;
         if bytes.len() > batch_bytes_max {
             return Err(ErrorCode::MessageTooLarge);
         }

@@ -8,6 +8,8 @@ use super::{CannotCheck, Directory, Report};
 const HEADER_BYTES: usize = 64;
 const CRC_AT: usize = 12;
 const BATCHES_MAX: usize = 5;
+/// A segment without entries.
+const SEGMENT_BYTES_MIN: usize = 64;
 
 /// A partition as a checkpoint or an adoption records it. What the check does not use is not kept.
 #[derive(Debug, Clone, Default)]
@@ -167,7 +169,7 @@ pub(super) fn partition(fields: &mut Fields<'_>) -> Option<Partition> {
     partition.leader_epoch = record.i32()?;
     partition.epochs = record.list(12, |it| Some((it.i32()?, it.i64()?)))?;
     partition.quarantined = record.list(16, |it| Some((it.i64()?, it.i64()?)))?;
-    partition.segments = record.list(60, segment)?;
+    partition.segments = record.list(SEGMENT_BYTES_MIN, segment)?;
     record.list(24, producer)?;
     let count = partition.segments.len();
     for (nth, segment) in partition.segments.iter_mut().enumerate() {
@@ -181,6 +183,7 @@ fn segment(record: &mut Fields<'_>) -> Option<Segment> {
     let (length, flushed) = (record.u32()?, record.u32()?);
     let (_timestamp, _offset_of_it, _created) = (record.i64()?, record.i64()?, record.i64()?);
     let index_pages = record.u32()?;
+    let _largest_in_pages = record.i64()?;
     let entries = record.list(INDEX_ENTRY_BYTES, index_entry)?;
     let (entries_end, is_sealed) = (length, false);
     Some(Segment { base, end, length, flushed, index_pages, entries, entries_end, is_sealed })

@@ -25,6 +25,8 @@ pub(super) struct Page {
     pub(super) entries: Vec<IndexEntry>,
     pub(super) end_position: u32,
     pub(super) end_offset: i64,
+    /// In the segment up to the end of the page.
+    pub(super) max_timestamp: i64,
 }
 
 /// A region that an entry claims.
@@ -82,6 +84,12 @@ pub(super) fn check(
             );
             report.find(subject.path, at, what);
         }
+        let pages_batches = batches.iter().filter(|batch| batch.end <= page.end_position.into());
+        let max = pages_batches.map(|batch| batch.max_timestamp).max().unwrap_or(-1);
+        if page.max_timestamp != max {
+            let what = format!("the page's largest timestamp is {}, not {max}", page.max_timestamp);
+            report.find(subject.path, at, what);
+        }
         covered = page.end_position.into();
     }
     let entries = &subject.segment.entries;
@@ -123,7 +131,8 @@ pub(super) fn parse(
     let mut fields = Fields(&page[ENTRIES_AT..ENTRIES_AT + usize::from(count) * INDEX_ENTRY_BYTES]);
     let entries = (0..count).map_while(|_| index_entry(&mut fields)).collect();
     let end_offset = u64_at(page, 48).cast_signed();
-    Ok(Page { entries, end_position: u32_at(page, 36), end_offset })
+    let (end_position, max_timestamp) = (u32_at(page, 36), u64_at(page, 56).cast_signed());
+    Ok(Page { entries, end_position, end_offset, max_timestamp })
 }
 
 struct Check<'a, 'b> {

@@ -292,7 +292,12 @@ fn fetch(
                     }
                 }
             };
-            facts.push((asked.topic_id, part.partition, code, partition.map_or(-1, |it| it.end())));
+            facts.push((
+                asked.topic_id,
+                part.partition,
+                code,
+                partition.map_or(-1, super::FakePartition::end),
+            ));
             pools.push(records);
         }
     }

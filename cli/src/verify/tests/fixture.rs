@@ -97,6 +97,7 @@ fn index_page(batches: &[Batch]) -> Vec<u8> {
     put(&mut page, 36, &u32::try_from(join(batches).len()).unwrap().to_le_bytes());
     put(&mut page, 40, &batches[0].base.to_le_bytes());
     put(&mut page, 48, &batches.last().unwrap().next.to_le_bytes());
+    put(&mut page, 56, &batches.last().unwrap().max_timestamp.to_le_bytes());
     put(&mut page, 64, &entries.concat());
     put_crc(&mut page, 8);
     page
@@ -188,6 +189,7 @@ fn segment(part: &Part<'_>) -> Vec<u8> {
         &(last.next - 1).to_le_bytes(),
         &0i64.to_le_bytes(),
         &part.pages.to_le_bytes(),
+        &(if part.pages > 0 { last.max_timestamp } else { -1 }).to_le_bytes(),
         &list(&entries),
     ]
     .concat()
