@@ -7,12 +7,12 @@
 
 use std::rc::Rc;
 
-use protocol::metadata::config::Capabilities;
+use protocol::metadata::config::{Capabilities, TopicConfig};
 use protocol::metadata::control::{Command, Controller as Rules, Decision, Reply};
-use protocol::metadata::{Image, Record};
+use protocol::metadata::{Image, Record, Topic};
 use protocol::{LeaderEpoch, Offset, TopicId, TopicPartition};
-use runtime::ShardId;
 use runtime::sync::Semaphore;
+use runtime::{Map, ShardId};
 use std::collections::BTreeSet;
 use storage::LogConfig;
 
@@ -153,6 +153,9 @@ impl Controller {
     }
 }
 
+/// Configurations resolved while a change is applied.
+type Configs = Map<TopicId, Rc<TopicConfig>>;
+
 /// A partition and the shard that owns it.
 type Home = (TopicPartition, ShardId);
 
@@ -287,8 +290,10 @@ impl Shard {
         }
         self.view.settle(homes);
         let image = self.view.image();
+        // The partitions of a topic share one resolved configuration.
+        let mut configs = Map::default();
         for (id, _) in homes.iter().filter(|(_, home)| *home == self.id) {
-            self.lead(&image, *id);
+            self.lead(&image, *id, &mut configs);
         }
         let touched: BTreeSet<TopicId> =
             records.iter().filter_map(settings::touched_topic).collect();
@@ -301,13 +306,13 @@ impl Shard {
     }
 
     /// Begins to lead a partition whose log exists.
-    fn lead(self: &Rc<Self>, image: &Image, id: TopicPartition) {
+    fn lead(self: &Rc<Self>, image: &Image, id: TopicPartition, configs: &mut Configs) {
         let (Some(topic), Some(placed), Some(log)) =
             (image.topic(id.topic), image.partition(id.topic, id.index), self.store.log(id))
         else {
             return;
         };
-        let config = Rc::new(settings::topic_config(self, image, topic));
+        let config = self.config_of(image, topic, configs);
         let partition = Partition::new(id, log, placed.leader_epoch, Rc::clone(&config));
         partition.configure(config);
         self.adopt(partition);
@@ -331,12 +336,19 @@ impl Shard {
         if topics.is_empty() && !all {
             return;
         }
+        let mut configs = Map::default();
         for partition in self.partitions() {
             if (all || topics.contains(&partition.id.topic))
                 && let Some(topic) = image.topic(partition.id.topic)
             {
-                partition.configure(Rc::new(settings::topic_config(self, image, topic)));
+                partition.configure(self.config_of(image, topic, &mut configs));
             }
         }
+    }
+
+    /// A topic's configuration, resolved once for all its partitions.
+    fn config_of(&self, image: &Image, topic: &Topic, configs: &mut Configs) -> Rc<TopicConfig> {
+        let resolve = || Rc::new(settings::topic_config(self, image, topic));
+        Rc::clone(configs.entry(topic.id).or_insert_with(resolve))
     }
 }
