@@ -84,6 +84,8 @@ struct Common {
     mesh: MeshBuilder<Mail>,
     on_ready: Box<dyn Fn(&Serving) + Send + Sync>,
     directory_id: [u8; 16],
+    /// Segment files that may be open, over all shards.
+    open_files: usize,
     /// Keep the ports ours while shards listen on them.
     _claims: [PortClaim; 3],
 }
@@ -125,6 +127,7 @@ pub fn run(
         mesh: MeshBuilder::new(config.shards, MAIL_MAX),
         on_ready: Box::new(on_ready),
         directory_id: directory.manifest.directory,
+        open_files: runtime::raise_open_files() / 2,
         _claims: claims,
         config,
     });
@@ -190,6 +193,7 @@ fn store_config(context: &ShardContext, common: &Common) -> StoreConfig {
         journal_bytes: common.config.journal_bytes,
         cache_bytes: share.saturating_sub(unflushed_bytes),
         unflushed_bytes,
+        open_files_max: common.open_files / context.shards,
         ..ours
     }
 }

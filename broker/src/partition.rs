@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use protocol::batch::compress::check_framing;
 use protocol::batch::{BatchError, CheckedBatch, Compression, RawBatch, RecordError};
 use protocol::metadata::config::TopicConfig;
 use protocol::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
@@ -175,6 +176,9 @@ fn checked(records: &[u8]) -> Result<(CheckedBatch<'_>, Option<i64>), Refusal> {
     }
     let batch = batch.check_produced().map_err(|error| batch_refusal(&error))?;
     if batch.compression() != Compression::None {
+        // Not unpacked, but its frame must be one that every consumer can read.
+        check_framing(batch.compression(), batch.record_bytes())
+            .map_err(|error| Refusal::new(error.code(), error.to_string()))?;
         return Ok((batch, None));
     }
     let walk = batch.walk().map_err(|error| record_refusal(&error))?;

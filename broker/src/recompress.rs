@@ -22,16 +22,16 @@ pub(crate) fn recompress(
     level: Option<i32>,
 ) -> Result<Vec<u8>, Refusal> {
     let packed = batch.record_bytes();
-    let corrupt = |text: String| Refusal::new(ErrorCode::CorruptMessage, text);
     let records = decompress(batch.compression(), packed, output_limit(packed.len()))
-        .map_err(|error| corrupt(error.to_string()))?;
+        .map_err(|error| Refusal::new(error.code(), error.to_string()))?;
     batch
         .walk_decompressed(&records)
         .map_err(|error| Refusal::new(ErrorCode::InvalidRecord, error.to_string()))?;
 
     let mut out = Vec::with_capacity(HEADER_BYTES + records.len());
     out.extend_from_slice(&batch.bytes()[..HEADER_BYTES]);
-    compress(codec, &records, level, &mut out).map_err(|error| corrupt(error.to_string()))?;
+    compress(codec, &records, level, &mut out)
+        .map_err(|error| Refusal::new(ErrorCode::CorruptMessage, error.to_string()))?;
 
     let length = i32::try_from(out.len() - LENGTH_COVERS_FROM)
         .map_err(|_too_large| Refusal::from(ErrorCode::MessageTooLarge))?;

@@ -13,6 +13,8 @@ use crate::error::CliError;
 use crate::settings::in_one_line;
 use crate::size::Size;
 
+/// The most that caches take unless it is said otherwise.
+const MEMORY_BYTES_MAX: u64 = 1 << 30;
 /// What the journal of each shard may grow to, unless it is said otherwise.
 const JOURNAL_BYTES: u64 = 64 << 20;
 
@@ -49,7 +51,7 @@ pub(crate) struct DevArgs {
     /// How many cores serve [default: all that this process may use].
     #[arg(long, value_name = "COUNT")]
     shards: Option<usize>,
-    /// Memory for caches, over all shards [default: a quarter of the machine's].
+    /// Memory for caches, over all shards [default: a quarter of the machine's, at most 1GiB].
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
     /// Read settings from this TOML file; flags win over it, unknown keys are errors.
@@ -118,7 +120,7 @@ fn merge(args: &DevArgs, file: FileConfig) -> Result<BrokerConfig, CliError> {
         advertise_native: None,
         rack: file.rack,
         shards,
-        memory_bytes: size(args.memory, file.memory.as_ref(), machine_memory() / 4)?,
+        memory_bytes: size(args.memory, file.memory.as_ref(), default_memory())?,
         journal_bytes: size(None, file.journal.as_ref(), JOURNAL_BYTES)?,
         cluster_id: file.cluster_id,
         any_file_system: file.any_file_system,
@@ -136,6 +138,11 @@ fn socket_addr(text: &str) -> Result<SocketAddr, CliError> {
         |reason: &str| CliError::Usage(format!("{text:?} is no address HOST:PORT: {reason}"));
     let mut found = text.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?;
     found.next().ok_or_else(|| wrong("the name has no address"))
+}
+
+/// A quarter of the machine's, but no more than a laptop can spare beside other work.
+fn default_memory() -> u64 {
+    (machine_memory() / 4).min(MEMORY_BYTES_MAX)
 }
 
 /// What the kernel says the machine has, in bytes; 4 GiB if it does not say.

@@ -26,7 +26,7 @@ pub use lag::LoopLag;
 pub use map::{Map, Set};
 pub use mesh::{Mesh, MeshBuilder, MeshFull};
 pub use net::{Closer, ListenOptions, Listener, PortClaim, Receiver, Sender, Stream};
-pub use real::machine::{MachineUnfit, check_machine};
+pub use real::machine::{MachineUnfit, check_machine, raise_open_files};
 pub use shard::{ShardContext, ShardsConfig, StopHandle, block_on, cpu_count, run_shards};
 pub use time::Nanos;
 pub use world::{BlockingPanicked, Elapsed, ShardId, TaskClass, World};

@@ -110,3 +110,20 @@ fn check_memory_lock() -> Result<(), MachineUnfit> {
     }
     Err(MachineUnfit::MemoryLock { allowed_bytes })
 }
+
+/// Lets this process have as many open files as the machine allows it, up to 65,536, and says how
+/// many that are.
+pub fn raise_open_files() -> usize {
+    const WANTED: libc::rlim_t = 65_536;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call writes one `rlimit` to the pointer it is given.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return 1024;
+    }
+    let wanted = limit.rlim_max.min(WANTED).max(limit.rlim_cur);
+    let raised = libc::rlimit { rlim_cur: wanted, ..limit };
+    // SAFETY: the call reads one `rlimit`.
+    let taken = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) } == 0;
+    let now = if taken { raised.rlim_cur } else { limit.rlim_cur };
+    usize::try_from(now).unwrap_or(usize::MAX)
+}
