@@ -77,13 +77,16 @@ struct Parcel {
     records: Bytes,
 }
 
+/// The outcomes of another shard, and the slots they belong to.
+type Remote = (OneReceiver<Box<dyn Any + Send>>, Vec<usize>);
+
 /// Batches on their way to the disk. A *slot* is a partition's place in the request.
 pub(crate) struct Appending {
     acks: Acks,
     outcomes: Vec<Outcome>,
     ticket: Option<Ticket>,
     parcels: Vec<(ShardId, Vec<Parcel>)>,
-    remote: Vec<(OneReceiver<Box<dyn Any + Send>>, Vec<usize>)>,
+    remote: Vec<Remote>,
     ordered_at: Nanos,
     settled: bool,
 }

@@ -19,6 +19,9 @@ pub(crate) fn find(image: &Image, topic: &str, index: i32) -> Option<TopicPartit
     Some(TopicPartition { topic: topic.id, index })
 }
 
+/// A shard, the slots its answers go to, and what it is asked.
+type AtHome<Q> = (ShardId, Vec<usize>, Vec<(TopicPartition, Q)>);
+
 /// Puts each question to its partition's home and gives the answers in the order of the questions.
 ///
 /// A partition that is unknown, or whose home has stopped, gives an error code instead.
@@ -34,7 +37,7 @@ where
     F: Future<Output = Result<A, ErrorCode>> + 'static,
 {
     let mut answers = Vec::with_capacity(questions.len());
-    let mut by_home: Vec<(ShardId, Vec<usize>, Vec<(TopicPartition, Q)>)> = Vec::new();
+    let mut by_home: Vec<AtHome<Q>> = Vec::new();
     for (slot, (partition, question)) in questions.into_iter().enumerate() {
         answers.push(Err(ErrorCode::UnknownTopicOrPartition));
         let home = partition.and_then(|id| shard.view.home(id).map(|home| (id, home)));

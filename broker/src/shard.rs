@@ -171,7 +171,7 @@ impl Shard {
     /// error that clients retry.
     pub(crate) async fn room(&self) {
         // Either way the append itself says what it found.
-        drop(self.world.timeout(ROOM_PATIENCE, self.store.room()).await.is_ok());
+        let _in_time = self.world.timeout(ROOM_PATIENCE, self.store.room()).await;
     }
 
     /// The partition, if this shard owns it.

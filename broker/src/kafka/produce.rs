@@ -68,7 +68,8 @@ fn append_topic(
         match (id, partition.records) {
             (None, _) => appending.refuse(unknown.into()),
             (Some(_), None) => {
-                appending.refuse(Refusal::new(ErrorCode::InvalidRecord, "there is no record batch"))
+                appending
+                    .refuse(Refusal::new(ErrorCode::InvalidRecord, "there is no record batch"));
             }
             (Some((topic, index)), Some(records)) => {
                 let id = TopicPartition { topic: topic.id, index };

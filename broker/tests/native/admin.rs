@@ -1,7 +1,8 @@
 //! Topics and configurations.
 
 use protocol::native::configs::{
-    AlterConfigs, Change, Changes, DescribeAnswerView, DescribeConfigs, Query, Resource,
+    AlterConfigs, Change, Changes, DescribeAnswerView, DescribeConfigs, DescribedView, Query,
+    Resource,
 };
 use protocol::native::topics::{CreatePartitions, CreateTopics, DeleteTopics, NewTopic, TopicRef};
 use protocol::native::{Encoder, FrameError, Kind, metadata, outcomes};
@@ -171,7 +172,7 @@ fn configs_are_described_and_changed() {
         let answered = frame(&answer);
         let view = DescribeAnswerView::read(&answered).unwrap();
         let told: Vec<_> = view.resources().collect();
-        let errors: Vec<_> = told.iter().map(|it| it.error()).collect();
+        let errors: Vec<_> = told.iter().map(DescribedView::error).collect();
         let expected = [
             ErrorCode::None,
             ErrorCode::UnknownTopicOrPartition,

@@ -86,9 +86,12 @@ fn a_field_that_cannot_be_is_answered_and_the_connection_goes_on() {
     assert_eq!(frame(&answer).kind(), Kind::Metadata);
 }
 
+/// Turns a good frame into a bad one.
+type Spoil = fn(&mut Vec<u8>);
+
 #[test]
 fn frames_that_cannot_be_trusted_end_the_connection() {
-    let spoilt: [(&str, fn(&mut Vec<u8>)); 7] = [
+    let spoilt: [(&str, Spoil); 7] = [
         ("another protocol", |bytes| *bytes = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n".to_vec()),
         ("zeros", |bytes| bytes.fill(0)),
         ("a wrong checksum", |bytes| bytes[20] ^= 1),
