@@ -28,6 +28,7 @@ use crate::connection::{self, Dialect};
 use crate::controller::Controller;
 use crate::decide::register;
 use crate::directory;
+use crate::settings;
 use crate::shard::{Mail, Parts, Shard};
 use crate::view::Node;
 
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error("data directory {}: {reason}", dir.display())]
     Directory { dir: PathBuf, reason: String },
+    /// A broker-wide setting is unknown or has a value that it cannot have.
+    #[error("{0}")]
+    Settings(String),
     /// A shard could not start.
     #[error("{0}")]
     Shard(String),
@@ -99,6 +103,7 @@ pub fn run(
     config: BrokerConfig,
     on_ready: impl Fn(&Serving) + Send + Sync + 'static,
 ) -> Result<(), StartError> {
+    settings::check(&config.kafka_settings).map_err(StartError::Settings)?;
     let claim = |what: &'static str, addr| {
         PortClaim::new(addr).map_err(|error| StartError::Port { what, error })
     };
@@ -115,14 +120,17 @@ pub fn run(
         name: "corelog".into(),
         ..ShardsConfig::default()
     };
+    let serving = Serving {
+        kafka: claims[0].addr(),
+        native: claims[1].addr(),
+        admin: claims[2].addr(),
+        cluster_id: directory.manifest.identity.cluster.clone(),
+        shards: config.shards,
+    };
+    let mut config = config;
+    settings::complete(&mut config, &serving);
     let common = Arc::new(Common {
-        serving: Serving {
-            kafka: claims[0].addr(),
-            native: claims[1].addr(),
-            admin: claims[2].addr(),
-            cluster_id: directory.manifest.identity.cluster.clone(),
-            shards: config.shards,
-        },
+        serving,
         connections: Arc::new(Census::new()),
         mesh: MeshBuilder::new(config.shards, MAIL_MAX),
         on_ready: Box::new(on_ready),

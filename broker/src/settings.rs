@@ -2,11 +2,67 @@
 
 use protocol::TopicId;
 use protocol::batch::Compression;
-use protocol::metadata::config::{CompressionType, Layers, TimestampType, TopicConfig};
+use protocol::metadata::config::{
+    Capabilities, CompressionType, Layers, TimestampType, TopicConfig, broker_key,
+    check_broker_value, topic_key,
+};
+use protocol::metadata::image::ConfigMap;
 use protocol::metadata::{Image, Record, Resource, Topic};
 use storage::LogConfig;
 
+use crate::broker::Serving;
+use crate::config::BrokerConfig;
+use crate::decide::KAFKA_LISTENER;
 use crate::shard::Shard;
+
+/// Whether broker-wide settings are known and legal, before anything depends on them.
+///
+/// # Errors
+/// One line that names the setting and says what is wrong with it.
+pub(crate) fn check(settings: &ConfigMap) -> Result<(), String> {
+    for (name, value) in settings {
+        let below = topic_key(name).map(|key| key.synonyms);
+        match (broker_key(name), below) {
+            (Some(_), _) => {}
+            (None, Some([below, ..])) => {
+                let below = below.name;
+                return Err(format!(
+                    "setting '{name}' belongs to a topic; for all topics of a broker it is '{below}'"
+                ));
+            }
+            (None, _) => return Err(format!("setting '{name}' is unknown")),
+        }
+        check_broker_value(name, value, Capabilities::default())
+            .map_err(|wrong| format!("setting '{name}': {wrong}"))?;
+    }
+    Ok(())
+}
+
+/// Adds what the broker is and does to the settings it reports: its id, addresses, directory and limits.
+pub(crate) fn complete(config: &mut BrokerConfig, serving: &Serving) {
+    let (host, port) = config
+        .advertise
+        .clone()
+        .unwrap_or_else(|| (serving.kafka.ip().to_string(), serving.kafka.port()));
+    let limits = &config.limits;
+    let idle_ms = limits.idle_ms;
+    let facts = [
+        ("node.id", config.broker_id.to_string()),
+        ("broker.id", config.broker_id.to_string()),
+        ("process.roles", "broker,controller".to_owned()),
+        ("listeners", format!("{KAFKA_LISTENER}://{}", serving.kafka)),
+        ("advertised.listeners", format!("{KAFKA_LISTENER}://{host}:{port}")),
+        ("log.dirs", config.dir.display().to_string()),
+        ("socket.request.max.bytes", limits.request_max_bytes.to_string()),
+        ("fetch.max.bytes", limits.fetch_max_bytes.to_string()),
+        ("max.connections", limits.connections_max.to_string()),
+        ("max.connections.per.ip", limits.connections_per_ip_max.to_string()),
+        ("connections.max.idle.ms", idle_ms.to_string()),
+    ];
+    let rack = config.rack.clone().map(|rack| ("broker.rack", rack));
+    let facts = facts.into_iter().chain(rack);
+    config.kafka_settings.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+}
 
 /// A topic's settings as they count now.
 pub(crate) fn topic_config(shard: &Shard, image: &Image, topic: &Topic) -> TopicConfig {
@@ -71,3 +127,6 @@ pub(crate) fn touches_all(record: &Record) -> bool {
             | Record::ConfigCleared { resource: Resource::Broker(_) | Resource::BrokerDefault, .. }
     )
 }
+
+#[cfg(test)]
+mod tests;
