@@ -4,11 +4,15 @@
 //! are about the protocol against Apache Kafka.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail as tests do")]
 
+mod admin;
 mod batches;
+mod configs;
 mod disk;
 mod fetches;
 mod fixture;
 mod frames;
+mod lookup;
 mod native;
 mod start;
 mod storm;
+mod wire;
