@@ -25,6 +25,11 @@ const SLICES_MAX: usize = 1024;
 /// How long to wait after accepting failed, for descriptors to be closed elsewhere.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// How often a port that is taken is asked for again.
+const CLAIM_TRIES: u32 = 50;
+/// And after how long each time.
+const CLAIM_PAUSE: Duration = Duration::from_millis(10);
+
 pub(crate) struct PortClaim {
     _socket: OwnedFd,
     addr: SocketAddr,
@@ -34,7 +39,19 @@ impl PortClaim {
     /// Binds without SO_REUSEPORT, which fails if anybody listens there, and then allows our own
     /// shards to bind beside it. SO_REUSEADDR lets it pass connections that are only dying.
     pub(crate) fn new(addr: SocketAddr) -> io::Result<Self> {
-        let socket = bound_socket(addr, &[libc::SO_REUSEADDR])?;
+        let mut tries = 0;
+        let socket = loop {
+            match bound_socket(addr, &[libc::SO_REUSEADDR]) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < CLAIM_TRIES => {
+                    // The kernel takes a killed process's io_uring apart after the process is gone,
+                    // and its listeners last until then (measured: 10 to 15 ms). A supervisor that
+                    // starts the next process at once must not find the port taken by the last one.
+                    tries += 1;
+                    std::thread::sleep(CLAIM_PAUSE);
+                }
+                bound => break bound?,
+            }
+        };
         set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         let addr = local_addr(socket.as_raw_fd())?;
         Ok(Self { _socket: socket, addr })
