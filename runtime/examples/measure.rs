@@ -21,6 +21,7 @@ const SYNC: OpenOptions = OpenOptions { create: true, write: true, synchronous: 
 fn main() {
     let directory = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
     chunks();
+    idle();
     echo();
     mesh();
     disk(directory.join("measure.tmp"));
@@ -72,6 +73,22 @@ fn chunks() {
             std::hint::black_box(slice.clone());
         }
         each("slice cloned and dropped", count, begun);
+    })
+    .unwrap();
+}
+
+fn idle() {
+    block_on(|world| async move {
+        world.sleep(Duration::from_secs(1)).await;
+        let (begun, wall) = (cpu_time(), world.now());
+        world.sleep(Duration::from_secs(5)).await;
+        let (used, of) = (cpu_time() - begun, world.now() - wall);
+        println!("an idle shard: {used:?} of {of:?}");
+        let begun = cpu_time();
+        for _ in 0..100_000 {
+            world.turn().await;
+        }
+        each("a turn of a lone task", 100_000, begun);
     })
     .unwrap();
 }

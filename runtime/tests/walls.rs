@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use runtime::{
     ShardsConfig, TaskClass, World, block_on, run_shards,
 };
 
+const WRITE: OpenOptions = OpenOptions { create: true, write: true, synchronous: false };
 const SYNC: OpenOptions = OpenOptions { create: true, write: true, synchronous: true };
 
 /// These tests measure; one at a time.
@@ -241,14 +243,35 @@ fn w2_the_first_writes_into_an_empty_directory_are_fast() {
             write_block(&world, &file, round * 4096).await;
             times.push(world.now() - begun);
         }
+        let begun = cpu_time();
+        for round in 0..100 {
+            // Polling by mistake fails, on kernels that say so.
+            assert_eq!(file.read_at(round * 4096, 4096).await.unwrap()[..], [7; BLOCK_BYTES]);
+        }
+        println!("W2: reads took {:?} of CPU", (cpu_time() - begun) / 100);
         quantile(times, 0.5)
     })
     .unwrap();
-    println!("W2: growing synchronous writes: p50 {p50:?}");
-    // Polled by mistake they take 3.6 ms, the scheduler's tick, and burn a CPU meanwhile.
-    assert!(p50 < Duration::from_millis(2), "{p50:?}");
+    let plain = plain_writes(&directory.path().join("plain"));
+    println!("W2: growing synchronous writes: p50 {p50:?}; a plain thread's {plain:?}");
+    // Polled by mistake they take 3.6 ms, the scheduler's tick, and burn a CPU meanwhile. Where
+    // others compete for the machine, what a plain thread needs counts.
+    assert!(p50 < Duration::from_millis(2).max(plain * 3), "{p50:?}");
     let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().flatten().collect();
-    assert_eq!(left.len(), 1, "the probe file is gone: {left:?}");
+    assert_eq!(left.len(), 2, "the probe file is gone: {left:?}");
+}
+
+/// The median time of a growing synchronous write without any runtime.
+fn plain_writes(path: &Path) -> Duration {
+    let mut options = std::fs::File::options();
+    let file = options.create(true).write(true).truncate(false).custom_flags(libc::O_DSYNC);
+    let file = file.open(path).unwrap();
+    let times = (0..100).map(|round| {
+        let begun = Instant::now();
+        file.write_all_at(&[7; BLOCK_BYTES], round * 4096).unwrap();
+        begun.elapsed()
+    });
+    quantile(times.collect(), 0.5)
 }
 
 /// Bytes this process has in its heap.
@@ -353,9 +376,9 @@ fn w5_a_write_that_does_not_fit_is_an_error_and_heals() {
     let path = disk.path();
     block_on(|world| async move {
         let files = world.disk();
-        let file = files.open(path.join("f"), SYNC).await.unwrap();
+        let file = files.open(path.join("f"), WRITE).await.unwrap();
         // Odd sizes, so that the last write fits in part.
-        let bytes = 13 * BLOCK_BYTES;
+        let bytes = 397 * BLOCK_BYTES;
         let chunk = world.chunk(bytes);
         chunk.push(&vec![7; bytes]).unwrap();
         let mut position = 0;
@@ -370,7 +393,7 @@ fn w5_a_write_that_does_not_fit_is_an_error_and_heals() {
         assert!(position > 16 << 20, "{position}");
         let whole = file.read_at(position - bytes as u64, bytes).await.unwrap();
         assert!(whole.iter().all(|&byte| byte == 7), "what was Ok is there");
-        let other = files.open(path.join("g"), SYNC).await.unwrap();
+        let other = files.open(path.join("g"), WRITE).await.unwrap();
         let full = other.allocate(32 << 20).await.unwrap_err();
         assert_eq!(full.kind(), ErrorKind::StorageFull, "{full}");
         file.truncate(0).await.unwrap();
@@ -379,6 +402,29 @@ fn w5_a_write_that_does_not_fit_is_an_error_and_heals() {
         other.close().await.unwrap();
     })
     .unwrap();
+}
+
+#[test]
+fn w5_a_short_write_is_no_success() {
+    let _alone = alone();
+    let limit = |bytes: &str| {
+        let pid = std::process::id().to_string();
+        let limit = format!("--fsize={bytes}:unlimited");
+        Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success()
+    };
+    let directory = directory();
+    let outcome = block_on(|world| async move {
+        let file = world.disk().open(directory.path().join("f"), SYNC).await.unwrap();
+        let chunk = world.chunk(4 * BLOCK_BYTES);
+        chunk.push(&[7; 4 * BLOCK_BYTES]).unwrap();
+        // The kernel writes up to the limit and says how much that was.
+        assert!(limit("8192"), "the soft limit of one's own process can be set");
+        let outcome = file.write_chunk(&chunk, 0..4 * BLOCK_BYTES, 0).await;
+        assert!(limit("unlimited"));
+        assert_eq!(file.len().await.unwrap(), 8192, "a short write is what this is about");
+        outcome
+    });
+    assert_eq!(outcome.unwrap().unwrap_err().kind(), ErrorKind::StorageFull);
 }
 
 #[test]
