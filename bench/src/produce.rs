@@ -99,7 +99,7 @@ pub async fn run(
     if let Some(error) = run.failure.borrow_mut().take() {
         return Err(error);
     }
-    let samples = std::mem::replace(&mut *run.samples.borrow_mut(), Samples::new());
+    let samples = std::mem::take(&mut *run.samples.borrow_mut());
     Ok(Outcome {
         samples,
         seconds: measured.as_secs_f64(),
