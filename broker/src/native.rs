@@ -140,7 +140,10 @@ async fn serve(request: &Request<'_>) -> Result<Handled, Fault> {
         return Err(Fault::refused(ErrorCode::InvalidRequest, "the first frame must be a hello"));
     }
     let answer = match kind {
-        Kind::Produce => return produce::handle(request),
+        Kind::Produce => {
+            request.shard.room().await;
+            return produce::handle(request);
+        }
         Kind::Fetch => return Ok(owe(fetch::handle(request).await?, Stage::FetchTotal)),
         Kind::Hello => hello::handle(request),
         Kind::Metadata => metadata::handle(request).await,

@@ -37,7 +37,7 @@ pub(super) fn handle(request: &Request<'_>) -> Result<Handled, Fault> {
         }
     }
     appending.dispatch(shard);
-    shard.metrics.time(Stage::ProduceOrdered, shard.world.now().since(request.arrived));
+    shard.metrics.time(Stage::ProduceOrdered, appending.ordered_at().since(request.arrived));
 
     if acks == Some(Acks::None) {
         return Ok(Handled::Silent);

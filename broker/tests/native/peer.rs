@@ -15,6 +15,9 @@ use protocol::{ErrorCode, PartitionIndex, ProducerEpoch, ProducerId, TopicId, To
 /// Long enough for a busy machine; only a broken broker uses it up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A frame that does not arrive is given up after 5 s.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
 /// A connection.
 pub(crate) struct Peer {
     stream: TcpStream,
@@ -88,8 +91,9 @@ impl Peer {
         answer
     }
 
-    /// Whether the broker ends the connection, having sent nothing more.
+    /// Whether the broker ends the connection, having sent nothing more, before it could do so for being slow.
     pub(crate) fn is_closed(&mut self) -> bool {
+        self.stream.set_read_timeout(Some(AT_ONCE)).unwrap();
         match self.stream.read(&mut [0; 1]) {
             Ok(count) => count == 0,
             Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
