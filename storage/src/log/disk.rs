@@ -199,23 +199,6 @@ impl Log {
         };
         if let Some(damaged) = first_damaged(&regions, &choice, first) {
             let first_offset = base + i64::from(choice.entries[damaged].relative);
-            if std::env::var_os("DBG").is_some() {
-                eprintln!(
-                    "DBG damaged region log {} base {base} entry {:?} region_end {} block {} start {start} end {end}",
-                    self.0.id,
-                    choice.entries[damaged],
-                    choice.region_end(damaged),
-                    regions.block.len()
-                );
-                self.with_part(base, |p| {
-                    eprintln!(
-                        "DBG   part append_at {} flushed {} held {:?}",
-                        p.append_at,
-                        p.flushed,
-                        p.held_start()
-                    )
-                });
-            }
             let lost = first_offset..choice.region_end_offset(damaged, base);
             if !self.unchanged(base, &choice.entries[damaged]) {
                 return Ok(None);

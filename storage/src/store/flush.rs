@@ -181,19 +181,6 @@ impl Inner {
             }
             self.flush_part(&log, base, depth).await?;
         }
-        if let Depth::Below(cut) = depth {
-            // Direct writes of the same bytes may still be on their way.
-            loop {
-                let landed = self.landed.notified();
-                if self.ends()
-                    || log.is_going()
-                    || log.oldest_generation().is_none_or(|it| it >= cut)
-                {
-                    break;
-                }
-                landed.await;
-            }
-        }
         self.update_dirty(&log);
         log.drop_finished_parts(self);
         Ok(())
@@ -217,9 +204,6 @@ impl Inner {
             }
             last_block
         });
-        if std::env::var_os("DBG").is_some() {
-            log.with_part(base, |p| eprintln!("DBG flush_part log {} base {base} depth {depth:?} target {target:?} append_at {} flushed {} sub {} marks {:?} out {:?}", log.id(), p.append_at, p.flushed, p.submitted, p.marks, p.outstanding));
-        }
         let Some(target) = target else { return Ok(()) };
         self.prepare_segment(log, base, target).await?;
         let submitted =
@@ -238,6 +222,18 @@ impl Inner {
             }
             self.piece_landed(log, base, &range);
         }
+        // Direct writes of older bytes may still be on their way.
+        loop {
+            let landed = self.landed.notified();
+            let flushed = log.with_part(base, |part| part.flushed >= target);
+            if flushed != Some(false) || log.is_going() {
+                break;
+            }
+            if self.ends() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            landed.await;
+        }
         self.write_pages(log, base).await
     }
 
@@ -252,12 +248,6 @@ impl Inner {
     /// Writes pieces of memory to a segment, side by side.
     pub(crate) async fn write_pieces(&self, file: &File, pieces: &[Piece]) -> io::Result<()> {
         let bytes: usize = pieces.iter().map(|piece| piece.range.len()).sum();
-        if std::env::var_os("DBG").is_some() {
-            eprintln!(
-                "DBG write {:?}",
-                pieces.iter().map(|p| (p.position, p.range.len())).collect::<Vec<_>>()
-            );
-        }
         add(&self.counters.segment_bytes, bytes as u64);
         let writes = pieces.iter().map(|piece| async move {
             let position = u64::from(piece.position);

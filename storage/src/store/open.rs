@@ -56,24 +56,6 @@ pub(crate) async fn open(
         incarnation: superblock.incarnation,
     };
     let chain = decide(&start, &scan, &BTreeSet::new());
-    if std::env::var_os("DBG").is_some() {
-        eprintln!("DBG start {start:?}");
-        for g in &chain.groups {
-            eprintln!(
-                "DBG group seq {} pos {} gen {} end {} inc {} D {}",
-                g.header.sequence,
-                g.header.position,
-                g.header.position / start.file_bytes,
-                g.header.end(),
-                g.header.incarnation,
-                g.header.durable_upto
-            );
-        }
-        eprintln!(
-            "DBG chain gaps {:?} ending {:?} end {:?} durable {} void {}",
-            chain.gaps, chain.ending, chain.end, chain.durable, chain.void
-        );
-    }
     let inner = make_inner(world.clone(), config, paths, superblock, files);
     let mut replay = Replay::new(inner.clone(), chain);
     replay.take_checkpoint(checkpoint);
@@ -189,7 +171,9 @@ async fn has_history(world: &World, paths: &Paths) -> io::Result<bool> {
             let file = disk.open(paths.shard.join(&name), OpenOptions::default()).await?;
             let first = file.read_at(0, BLOCK_BYTES as usize).await?;
             file.close().await?;
-            if first.iter().any(|&byte| byte != 0) {
+            // A file that was ever used begins with a group. Anything else is what a power cut
+            // left of the zeros.
+            if first.starts_with(&crate::journal::group::MAGIC) {
                 return Ok(true);
             }
         }

@@ -183,14 +183,6 @@ impl Replay {
                 Ok(bytes) => bytes.len() == count && crc32c(&bytes) == crc,
                 Err(_) => false,
             };
-            if std::env::var_os("DBG").is_some() {
-                eprintln!(
-                    "DBG extent seq {} {:?} ws {write_start} end {end} holds {holds} len {:?}",
-                    found.header.sequence,
-                    run,
-                    file.len().await
-                );
-            }
             if holds {
                 // It may have been read from a cache that a power cut empties.
                 let synced = file.sync().await;
@@ -266,19 +258,6 @@ impl Replay {
     }
 
     fn apply(&mut self, entry: &Entry<'_>, at: At, report: &mut RecoveryReport) {
-        if std::env::var_os("DBG").is_some() {
-            let text = match entry {
-                Entry::Bytes { run, position, continues, bytes } => {
-                    format!("Bytes {run:?} pos {position} cont {continues} len {}", bytes.len())
-                }
-                Entry::Extent { run, write_start, start, end, headers, .. } => format!(
-                    "Extent {run:?} ws {write_start} s {start} e {end} h {}",
-                    headers.len() / 61
-                ),
-                o => format!("{o:?}"),
-            };
-            eprintln!("DBG seq {} gen {} {text}", at.sequence, at.generation);
-        }
         match *entry {
             Entry::Bytes { run, position, continues, bytes } => {
                 self.apply_bytes(&run, position, continues, bytes, at, report);
@@ -511,34 +490,6 @@ impl Replay {
     }
 
     fn finish_log(&mut self, log: &Log, report: &mut RecoveryReport) {
-        if std::env::var_os("DBG").is_some() {
-            log.with_state(|s| {
-                eprintln!(
-                    "DBG log {} {} as_of {:?} start {} end {} segs {:?}",
-                    log.id(),
-                    log.partition(),
-                    self.as_of.get(&log.id()),
-                    s.log_start,
-                    s.end,
-                    s.segments
-                        .iter()
-                        .map(|x| (x.base, x.end, x.length, x.flushed))
-                        .collect::<Vec<_>>()
-                )
-            });
-            log.with_parts(|ps| {
-                for p in ps.iter() {
-                    eprintln!(
-                        "DBG   part {} append_at {} flushed {} sub {} held {:?}",
-                        p.base,
-                        p.append_at,
-                        p.flushed,
-                        p.submitted,
-                        p.held_start()
-                    );
-                }
-            });
-        }
         if log.is_going() {
             // Its bytes are of no use to anybody.
             log.with_parts(std::collections::VecDeque::clear);
