@@ -297,6 +297,20 @@ impl Log {
         (!self.0.flushing.replace(true)).then(|| Flushing(self.clone()))
     }
 
+    /// Waits until nobody else changes the log's files.
+    pub(crate) async fn hold_files(&self, store: &Inner) -> std::io::Result<Flushing> {
+        loop {
+            let landed = store.landed.notified();
+            if let Some(held) = self.begin_flush() {
+                return Ok(held);
+            }
+            if store.ends() {
+                return Err(std::io::ErrorKind::Interrupted.into());
+            }
+            landed.await;
+        }
+    }
+
     pub(crate) fn is_flushing(&self) -> bool {
         self.0.flushing.get()
     }

@@ -93,6 +93,8 @@ impl DataDir {
         let found = if names.iter().any(|name| name == "manifest") {
             let manifest = Manifest::read(world, dir).await?;
             manifest.check(identity)?;
+            // A start that was killed may have left a name that no sync covered.
+            disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
             Some(manifest)
         } else if names.iter().any(|name| name == "shards" || name == "topics") {
             return Err(OpenError::Manifest("missing beside data"));

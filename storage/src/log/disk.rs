@@ -565,6 +565,7 @@ impl Log {
                 self.lose(&store, lost, Rule::R13);
             }
         }
+        let _held = self.hold_files(&store).await.map_err(io_error)?;
         store.sweep_partition(self).await.map_err(io_error)
     }
 

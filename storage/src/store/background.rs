@@ -42,15 +42,20 @@ impl Inner {
         let Some(_busy) = log.begin_flush() else { return };
         for &base in bases {
             log.drop_segment(self, base);
-            for path in
-                [self.paths.segment(log.partition(), base), self.paths.index(log.partition(), base)]
-            {
-                self.remove_file(&path).await;
-            }
         }
+        self.remove_segment_files(log, bases).await;
         self.reads.forget(log.id());
         self.update_dirty(log);
         self.landed.notify_all();
+    }
+
+    /// Removes the files of segments that the log no longer has.
+    pub(crate) async fn remove_segment_files(&self, log: &Log, bases: &[i64]) {
+        for &base in bases {
+            let partition = log.partition();
+            self.remove_file(&self.paths.segment(partition, base)).await;
+            self.remove_file(&self.paths.index(partition, base)).await;
+        }
     }
 
     async fn remove_file(&self, path: &Path) {
@@ -225,6 +230,10 @@ pub(crate) async fn move_into(
     if mutation::on(14) {
         return disk.remove_dir_all(from).await;
     }
-    disk.rename(from, &to).await?;
-    disk.sync_dir(into).await
+    match disk.rename(from, &to).await {
+        // It went away by itself.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => disk.sync_dir(into).await,
+    }
 }

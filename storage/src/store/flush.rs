@@ -165,16 +165,7 @@ impl Inner {
 
     /// Writes what a log has in memory to its segments, as deep as asked.
     pub(crate) async fn flush_log(self: &Rc<Self>, log: Log, depth: Depth) -> io::Result<()> {
-        let _busy = loop {
-            let landed = self.landed.notified();
-            if let Some(busy) = log.begin_flush() {
-                break busy;
-            }
-            if self.ends() {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            landed.await;
-        };
+        let _busy = log.hold_files(self).await?;
         for base in log.unflushed_parts() {
             if log.is_going() {
                 break;

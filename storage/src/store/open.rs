@@ -63,7 +63,7 @@ pub(crate) async fn open(
     note_ending(&chain, &scan, &mut report);
     let damaged = !chain.gaps.is_empty() || found.damaged;
     place_ring(&inner, &chain, &scan, damaged);
-    for slot in found.unsynced {
+    for &slot in &found.unsynced {
         let file = inner.ring.borrow().files.get(slot as usize).cloned().flatten();
         if let Some(file) = file {
             file.sync().await.map_err(io_error("sync", &inner.paths.ring(slot)))?;
@@ -80,7 +80,7 @@ pub(crate) async fn open(
             return Err(fence_error(&inner));
         }
     }
-    inner.finish_removals();
+    inner.finish_removals(found.obsolete).await;
     report.took_ms = world.now().since(started).as_millis() as u64;
     tracing::info!(shard = inner.config.shard.0, "{report}");
     Ok((Store(inner), report))
@@ -125,6 +125,10 @@ async fn load_start(
         }
         report.fresh = true;
         return Ok((init::make(world, config, paths).await?, None));
+    }
+    // A run that was killed may have left names that no sync covered.
+    for dir in [&paths.shard, &paths.root.join("shards"), &paths.root] {
+        disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
     }
     let bytes_max = SUPERBLOCK_COPIES * PAGE_BYTES;
     let bytes = disk.read_to_end(&path, bytes_max).await.map_err(|error| match error.kind() {

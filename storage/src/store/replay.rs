@@ -45,6 +45,8 @@ pub(crate) struct Outcome {
     pub(crate) damaged: bool,
     /// Ring files with groups that may not be synced yet.
     pub(crate) unsynced: Vec<u32>,
+    /// Segments below their log's start, whose files go, or are gone.
+    pub(crate) obsolete: Vec<(Log, Vec<i64>)>,
 }
 
 /// A group's entries are to be applied to a log from here on.
@@ -496,6 +498,18 @@ impl Replay {
             return;
         }
         let active = log.with_state(|state| state.active().map(|it| it.base));
+        let obsolete: Vec<i64> = log.with_state_mut(|state| {
+            let start = state.log_start;
+            let gone =
+                |it: &&crate::log::state::SegmentState| it.end <= start && Some(it.base) != active;
+            let bases = state.segments.iter().filter(gone).map(|it| it.base).collect();
+            state.segments.retain(|it| it.end > start || Some(it.base) == active);
+            bases
+        });
+        if !obsolete.is_empty() {
+            log.with_parts(|parts| parts.retain(|part| !obsolete.contains(&part.base)));
+            self.outcome.obsolete.push((log.clone(), obsolete));
+        }
         let mut unflushed = 0;
         let held: Vec<(i64, u32)> = log.with_parts(|parts| {
             for part in parts.iter_mut() {
@@ -593,7 +607,10 @@ fn with_part<R>(log: &Log, base: i64, flushed: u32, with: impl FnOnce(&mut Part)
 
 impl Inner {
     /// Goes on with removals that the last run did not finish.
-    pub(crate) fn finish_removals(self: &Rc<Self>) {
+    pub(crate) async fn finish_removals(self: &Rc<Self>, obsolete: Vec<(Log, Vec<i64>)>) {
+        for (log, bases) in obsolete {
+            self.remove_segment_files(&log, &bases).await;
+        }
         let going: Vec<Log> =
             self.by_id.borrow().values().filter(|log| log.is_going()).cloned().collect();
         for log in going {

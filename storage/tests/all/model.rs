@@ -225,6 +225,7 @@ impl Model {
             model.trim_asked = start;
             assert_eq!(log.durable_offset().get(), end);
             read_all(&log, model).await;
+            assert!(store.fenced().is_none(), "{:?}", store.fenced());
             check_producer(&log, model);
         }
         for partition in gone {
