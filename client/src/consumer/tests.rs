@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use protocol::batch::compress::Compression;
+use protocol::error_code::ErrorCode;
 use protocol::kafka::Api;
 use runtime::sim::{NodeId, Sim};
 

@@ -1,0 +1,202 @@
+//! The binary as a user has it: a broker, records in and out by both protocols, and a check of what is on disk.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+/// A running `corelog dev`; killed when dropped.
+struct Dev {
+    child: Child,
+    /// Kept open: a broker that cannot write its `ready` line says so in its log.
+    _out: BufReader<ChildStdout>,
+    kafka: String,
+    native: String,
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It may have been stopped already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn corelog() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_corelog"))
+}
+
+impl Dev {
+    fn start(dir: &Path) -> Self {
+        let any = "127.0.0.1:0";
+        let mut child = corelog()
+            .args([
+                "dev", "--shards", "1", "--kafka", any, "--native", any, "--admin", any, "--dir",
+            ])
+            .arg(dir)
+            .env("CORELOG_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary was built");
+        let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut ready = String::new();
+        out.read_line(&mut ready).expect("it is text");
+        let after = |word: &str| {
+            let rest = ready.split_once(word).unwrap_or_else(|| panic!("{word:?} in {ready:?}")).1;
+            rest.split(',').next().unwrap_or_default().trim().to_owned()
+        };
+        assert!(ready.starts_with("ready"), "{ready:?}");
+        let (kafka, native) = (after("kafka "), after("native "));
+        Self { child, _out: out, kafka, native }
+    }
+
+    /// Runs a command against the broker; its standard output must be `Ok`.
+    fn run(&self, native: bool, arguments: &[&str], input: &str) -> String {
+        let mut command = corelog();
+        command.args(arguments);
+        if native {
+            command.args(["--protocol", "native", "--bootstrap", &self.native]);
+        } else {
+            command.args(["--bootstrap", &self.kafka]);
+        }
+        let output = with_input(&mut command, input);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8(output.stdout).expect("the records are text")
+    }
+
+    fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(&pid).status().expect("kill exists").success());
+        assert!(self.child.wait().expect("it ends").success(), "a stop is no failure");
+    }
+}
+
+fn with_input(command: &mut Command, input: &str) -> Output {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().expect("the binary was built");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // A command that reads nothing may be gone already.
+    drop(stdin.write_all(input.as_bytes()));
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+fn verify(dir: &Path) -> (i32, String) {
+    let output = corelog().args(["log", "verify"]).arg(dir).output().expect("it runs");
+    let code = output.status.code().expect("it exits");
+    (code, String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).expect("it is there").flatten() {
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).expect("it is there");
+    bytes[at] ^= 0x20;
+    fs::write(path, bytes).expect("it can be written");
+}
+
+#[test]
+fn records_survive_and_every_damage_to_a_real_directory_is_found() {
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a place");
+    let dir = place.path().join("data");
+    let dev = Dev::start(&dir);
+    let lines: String = (0..20_000).map(|n| format!("key-{n}\tvalue number {n}\n")).collect();
+    for (topic, native) in [("by-kafka", false), ("by-native", true)] {
+        let settings = ["--partitions", "3", "--set", "segment.bytes=1048576"];
+        dev.run(native, &[&["topic", "create", topic], &settings[..]].concat(), "");
+        dev.run(native, &["produce", topic, "-k", "\\t", "-z", "lz4"], &lines);
+        for reader in [false, true] {
+            let read = dev.run(reader, &["consume", topic, "--exit", "-k", "\\t"], "");
+            let (mut read, mut sent): (Vec<&str>, Vec<&str>) =
+                (read.lines().collect(), lines.lines().collect());
+            read.sort_unstable();
+            sent.sort_unstable();
+            assert!(read == sent, "{topic}: what was written is read, once, by both protocols");
+        }
+        // Uncompressed, so that segments are rolled and index pages written.
+        for _ in 0..6 {
+            dev.run(native, &["produce", topic, "-k", "\\t"], &lines);
+        }
+        let json = dev.run(native, &["consume", topic, "-p", "0", "-n", "10", "-f", "json"], "");
+        dev.run(native, &["produce", topic, "--format", "json"], &json);
+        let listed = dev.run(native, &["topic", "describe", topic, "--json"], "");
+        assert!(listed.contains("\"segment.bytes\":\"1048576\""), "{listed}");
+    }
+    let (code, _) = verify(&dir);
+    assert_eq!(code, 2, "a directory in use is not looked at");
+    dev.stop();
+    let (code, said) = verify(&dir);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("clean"), "{said}");
+
+    let kinds = ["manifest", "superblock", "checkpoint-", "ring-", ".log", ".index"];
+    let all = files(&dir);
+    for kind in kinds {
+        let named = |path: &&PathBuf| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().contains(kind))
+        };
+        let damage = |path: &Path| {
+            flip(path, 40);
+            let (code, said) = verify(&dir);
+            flip(path, 40);
+            (code == 1).then_some(said)
+        };
+        let found = all.iter().filter(named).find_map(|path| {
+            let long_enough = fs::metadata(path).is_ok_and(|facts| facts.len() > 40);
+            long_enough.then(|| damage(path)).flatten().map(|said| (path, said))
+        });
+        let exists = all.iter().any(|path| named(&path));
+        match found {
+            Some((path, said)) => {
+                let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+                assert!(said.contains(&name), "{name}: {said}");
+            }
+            // A checkpoint is made when the journal has gone round.
+            None => assert!(!exists && kind == "checkpoint-", "damage to {kind} was not found"),
+        }
+    }
+    assert_eq!(verify(&dir).0, 0, "all damage was undone");
+
+    let dev = Dev::start(&dir);
+    let count = dev.run(false, &["consume", "by-kafka", "--exit", "-q"], "").lines().count();
+    assert_eq!(count, 7 * 20_000 + 10, "nothing was lost by the restart");
+    dev.stop();
+}
+
+#[test]
+fn what_goes_wrong_is_one_line_and_a_code() {
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a place");
+    let config = place.path().join("wrong.toml");
+    fs::write(&config, "botstrap = 'x'\n").expect("it can be written");
+    let config = config.to_string_lossy().into_owned();
+    let cases: [(&[&str], i32); 6] = [
+        (&["topic", "list", "--bootstrap", "127.0.0.1:1"], 1),
+        (&["topic", "list", "--config", &config], 1),
+        (&["dev", "--config", &config], 1),
+        (&["log", "verify", "/nowhere"], 2),
+        (&["log", "dump", "/nowhere/manifest"], 1),
+        (&["consume"], 2),
+    ];
+    for (arguments, code) in cases {
+        let output = with_input(corelog().args(arguments).env_remove("CORELOG_BOOTSTRAP"), "");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        // Usage errors are clap's and name the usage, too.
+        if arguments != ["consume"] {
+            assert_eq!(errors.lines().count(), 1, "{arguments:?}: {errors}");
+            assert!(errors.starts_with("corelog: "), "{errors}");
+        }
+    }
+}
