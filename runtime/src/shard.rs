@@ -86,8 +86,9 @@ pub fn cpu_count() -> usize {
 }
 
 /// Runs one executor per shard, each with the future that `start` makes for it, until all have
-/// ended; returns their values in order. Fails if the machine is unfit or an executor cannot start;
-/// then nothing runs. Blocks the calling thread.
+/// ended; returns their values in order. Fails if the machine is unfit, or if an executor cannot
+/// start: shards that already run are then told to stop, and the process should end. Blocks the
+/// calling thread.
 pub fn run_shards<F, R, T>(config: &ShardsConfig, start: F) -> io::Result<Vec<T>>
 where
     F: Fn(ShardContext) -> R + Send + Sync + 'static,

@@ -37,9 +37,11 @@ where
         let placement = cpu.map_or(Placement::Unbound, |&cpu| Placement::Fixed(cpu));
         let (start, stop_all, free_bytes_max) =
             (start.clone(), stop.clone(), config.free_bytes_max);
+        let (started, has_started) = std::sync::mpsc::channel();
         let spawned = builder(placement, config)
             .name(&config.name)
             .spawn(move || async move {
+                started.send(()).expect("the starter waits for this");
                 let _on_panic = StopOnPanic(stop_all.clone());
                 let world = World::new(shard, free_bytes_max);
                 stop_all.watch(shard.index(), &world)?;
@@ -52,13 +54,22 @@ where
                 Ok::<T, io::Error>(task::counted(&world, start(context)).await)
             })
             .map_err(io::Error::from);
+        // An executor that cannot be set up drops its start without a word. The shards before it
+        // are told to stop, but not waited for: they may be waiting for this one.
+        let spawned = spawned.and_then(|handle| match has_started.recv() {
+            Ok(()) => Ok(handle),
+            Err(_dropped) => {
+                let failed: io::Result<io::Result<T>> = handle.join().map_err(Into::into);
+                Err(failed
+                    .and_then(|ended| ended)
+                    .err()
+                    .unwrap_or_else(|| io::Error::other("a shard ended before it started")))
+            }
+        });
         match spawned {
             Ok(handle) => running.push(handle),
             Err(error) => {
                 stop.stop();
-                for handle in running {
-                    drop(handle.join());
-                }
                 return Err(error);
             }
         }
