@@ -28,6 +28,7 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
 mod fetch;
 mod incremental_alter_configs;
@@ -56,6 +57,7 @@ const SERVED: &[Api] = &[
     Api::CreatePartitions,
     Api::IncrementalAlterConfigs,
     Api::DescribeCluster,
+    Api::DescribeProducers,
     Api::ListConfigResources,
     Api::DescribeTopicPartitions,
 ];
@@ -178,9 +180,8 @@ async fn serve(request: Request) -> Handled {
         Api::DescribeCluster => owe(describe_cluster::handle(&request)),
         Api::ListConfigResources => owe(list_config_resources::handle(&request)),
         Api::DescribeTopicPartitions => owe(describe_topic_partitions::handle(&request)),
-        Api::FindCoordinator | Api::DescribeProducers => {
-            Handled::Close("an API that is not served")
-        }
+        Api::DescribeProducers => owe(describe_producers::handle(&request).await),
+        Api::FindCoordinator => Handled::Close("an API that is not served"),
     }
 }
 

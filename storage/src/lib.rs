@@ -25,6 +25,8 @@ mod store;
 
 pub use config::{Identity, LogConfig, StoreConfig, TimestampType, Tuning};
 pub use error::{AppendError, FenceReason, Fenced, OpenError, ReadError, StoreError};
-pub use log::{AppendContext, Appended, Log, Origin, ReadLimit, ReadOutcome, TimestampedOffset};
+pub use log::{
+    AppendContext, Appended, KnownProducer, Log, Origin, ReadLimit, ReadOutcome, TimestampedOffset,
+};
 pub use manifest::{DataDir, Manifest};
 pub use store::{DamagedRange, RecoveryReport, Rule, Store, StoreStats, Ticket};

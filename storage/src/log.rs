@@ -13,6 +13,7 @@ pub(crate) mod state;
 pub(crate) mod tail;
 
 pub use append::{AppendContext, Appended, Origin};
+pub use producers::KnownProducer;
 pub use read::{ReadLimit, ReadOutcome, TimestampedOffset};
 
 use std::cell::{Cell, RefCell};
@@ -136,6 +137,11 @@ impl Log {
         let largest = state.segments.iter().max_by_key(|it| it.max_timestamp)?;
         (largest.max_timestamp >= 0)
             .then(|| (largest.max_timestamp, offset(largest.max_timestamp_offset)))
+    }
+
+    /// The idempotent producers it remembers, in the order of ids (DescribeProducers, KIP-664).
+    pub fn producers(&self) -> Vec<KnownProducer> {
+        self.0.state.borrow().producers.known()
     }
 
     /// Offsets that are lost or unreadable here.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use protocol::ErrorCode;
 use protocol::kafka::Api;
 use protocol::kafka::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
+};
+use protocol::kafka::describe_producers::{
+    DescribeProducersRequest, DescribeProducersResponse, TopicRequest,
 };
 use protocol::kafka::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use protocol::kafka::list_offsets::{
@@ -18,12 +20,16 @@ use protocol::kafka::offset_for_leader_epoch::{
 use protocol::kafka::produce::{
     PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
 };
+use protocol::{ErrorCode, ProducerEpoch, ProducerId};
 
-use crate::wire::{Client, Server, batch};
+use crate::wire::{Client, Server, batch, idempotent};
 
 fn produce(client: &mut Client, topic: &str, timestamps: &[i64]) {
-    let records = batch(timestamps);
-    let partition = PartitionProduceData { index: 0, records: Some(&records) };
+    send(client, topic, &batch(timestamps));
+}
+
+fn send(client: &mut Client, topic: &str, records: &[u8]) {
+    let partition = PartitionProduceData { index: 0, records: Some(records) };
     let request = ProduceRequest {
         acks: -1,
         timeout_ms: 30_000,
@@ -139,6 +145,31 @@ fn records_are_deleted_from_the_front_in_every_version() {
     assert_eq!(delete(2, 3, 1), (ErrorCode::UnknownTopicOrPartition, -1));
     assert_eq!(delete(2, 0, -1), (ErrorCode::None, 10));
     assert_eq!(offset(&mut client, 11, -2, -1).1, 10);
+}
+
+#[test]
+fn producers_that_a_partition_remembers_are_listed() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(client.create("t", 1, &[]), ErrorCode::None);
+    let (_, id, epoch) = producer_id(&mut client, 5, None);
+    let producer = (ProducerId::new(id).unwrap(), ProducerEpoch::new(epoch).unwrap());
+    send(&mut client, "t", &idempotent(producer, 0, &[NOW, NOW + 1]));
+    send(&mut client, "t", &idempotent(producer, 2, &[NOW + 2]));
+    let mut list = |index: &[i32]| {
+        let topics = vec![TopicRequest { name: "t", partition_indexes: index.to_vec() }];
+        let answer = client.ask(Api::DescribeProducers, 0, &DescribeProducersRequest { topics });
+        let body = answer.read::<DescribeProducersResponse<'_>>();
+        let told = body.topics[0].partitions.iter().map(|partition| {
+            let known = partition.active_producers.iter().map(|one| {
+                (one.producer_id, one.producer_epoch, one.last_sequence, one.last_timestamp)
+            });
+            (partition.error_code, known.collect::<Vec<_>>())
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(list(&[0]), [(ErrorCode::None, vec![(id, 0, 2, NOW + 2)])]);
+    assert_eq!(list(&[7]), [(ErrorCode::UnknownTopicOrPartition, vec![])]);
 }
 
 fn producer_id(

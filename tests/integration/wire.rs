@@ -5,7 +5,6 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use protocol::ErrorCode;
 use protocol::batch::Compression;
 use protocol::batch::builder::BatchBuilder;
 use protocol::kafka::create_topics::{
@@ -14,6 +13,7 @@ use protocol::kafka::create_topics::{
 use protocol::kafka::{Api, RequestHeader};
 use protocol::reader::Reader;
 use protocol::wire::{Version, Wire};
+use protocol::{ErrorCode, ProducerEpoch, ProducerId};
 use tempfile::TempDir;
 use tests::broker::{Broker, Kind, Plan};
 use tests::seeded::Seeded;
@@ -141,7 +141,21 @@ impl Client {
 
 /// A batch with one record for each timestamp.
 pub(crate) fn batch(timestamps: &[i64]) -> Vec<u8> {
+    build(BatchBuilder::new(Compression::None), timestamps)
+}
+
+/// The same from an idempotent producer, whose first record has this sequence number.
+pub(crate) fn idempotent(
+    (id, epoch): (ProducerId, ProducerEpoch),
+    sequence: i32,
+    timestamps: &[i64],
+) -> Vec<u8> {
     let mut batch = BatchBuilder::new(Compression::None);
+    batch.set_producer(id, epoch, sequence);
+    build(batch, timestamps)
+}
+
+fn build(mut batch: BatchBuilder, timestamps: &[i64]) -> Vec<u8> {
     for timestamp in timestamps {
         batch.append(Some(b"key"), Some(b"value"), &[], *timestamp).unwrap();
     }

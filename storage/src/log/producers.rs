@@ -5,6 +5,19 @@ use std::collections::BTreeMap;
 
 use crate::limits::PRODUCER_BATCHES;
 
+/// An idempotent producer as the log remembers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownProducer {
+    /// Its id.
+    pub id: i64,
+    /// The epoch of its last batch.
+    pub epoch: i16,
+    /// The sequence number of its last record, or -1.
+    pub last_sequence: i32,
+    /// The largest timestamp of its last batch, or -1. Milliseconds since 1970.
+    pub last_timestamp: i64,
+}
+
 /// A batch a producer appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ProducedBatch {
@@ -83,6 +96,20 @@ impl Producers {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Producer)> {
         self.0.iter().map(|(id, producer)| (*id, producer))
+    }
+
+    /// Every producer, in the order of ids.
+    pub(crate) fn known(&self) -> Vec<KnownProducer> {
+        let known = |(id, producer): (i64, &Producer)| {
+            let last = producer.batches().last();
+            KnownProducer {
+                id,
+                epoch: producer.epoch,
+                last_sequence: last.map_or(-1, |batch| batch.last_sequence),
+                last_timestamp: last.map_or(-1, |batch| batch.timestamp),
+            }
+        };
+        self.iter().map(known).collect()
     }
 
     pub(crate) fn insert(&mut self, id: i64, producer: Producer) {
