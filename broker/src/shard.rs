@@ -164,6 +164,7 @@ impl Shard {
         while self.drained.get() + 1 < self.count {
             self.drained_changed.notified().await;
         }
+        self.mesh.flushed().await;
     }
 
     /// Waits while the store has no room for an append, so that a fast producer is held back by its
