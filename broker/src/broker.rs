@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -90,6 +91,8 @@ struct Common {
     directory_id: [u8; 16],
     /// Segment files that may be open, over all shards.
     open_files: usize,
+    /// A shard could not start; it takes no mail and sends none.
+    failed: AtomicBool,
     /// Keep the ports ours while shards listen on them.
     _claims: [PortClaim; 3],
 }
@@ -136,6 +139,7 @@ pub fn run(
         on_ready: Box::new(on_ready),
         directory_id: directory.manifest.directory,
         open_files: runtime::raise_open_files() / 2,
+        failed: AtomicBool::new(false),
         _claims: claims,
         config,
     });
@@ -145,6 +149,7 @@ pub fn run(
             let stop = context.stop.clone();
             let outcome = shard_main(context, &common).await;
             if outcome.is_err() {
+                common.failed.store(true, Ordering::Relaxed);
                 // The others must not wait for a shard that will never come.
                 stop.stop();
             }
@@ -186,6 +191,9 @@ async fn shard_main(context: ShardContext, common: &Common) -> Result<(), String
     }
     world.stopping().await;
     shard.stop_serving().await;
+    if !common.failed.load(Ordering::Relaxed) {
+        shard.others_drained().await;
+    }
     if shard.store.close().await.is_err() {
         tracing::warn!(shard = %shard.id, "stopped with a fenced store; the next start recovers");
     }
@@ -290,7 +298,6 @@ impl Shard {
             tracing::warn!(shard = %self.id, left = self.registry.len(), "connections cut off");
             self.registry.close_all();
         }
-        self.others_drained().await;
     }
 }
 

@@ -209,6 +209,11 @@ async fn open_ring(
                 file.sync().await
             };
             zeroed.await.map_err(io_error("repair", &path))?;
+        } else {
+            // Direct writes of a process that was killed may still be on their way when it is gone
+            // and its lock with it. Allocating what is allocated changes nothing, but the kernel
+            // waits for them first; otherwise one could land on what is written from here on.
+            file.allocate(length).await.map_err(io_error("settle", &path))?;
         }
         let at = slot as usize;
         if files.len() <= at {
