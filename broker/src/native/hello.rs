@@ -59,3 +59,6 @@ pub(super) fn check(hello: &hello::Request<'_>, cluster_id: &str) -> Result<u16,
 pub(super) fn lane(number: usize) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -213,3 +213,6 @@ fn topics<'a>(
     };
     listed.iter().map(one).collect()
 }
+
+#[cfg(test)]
+mod tests;

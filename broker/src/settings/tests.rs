@@ -36,6 +36,7 @@ fn facts_about_the_broker_are_settings_too() {
     };
     let mut config = BrokerConfig {
         broker_id: protocol::BrokerId::new(7).unwrap(),
+        cluster_id: None,
         dir: "/data".into(),
         kafka: addr(0),
         native: addr(0),
