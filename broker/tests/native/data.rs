@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use protocol::batch::RawBatch;
-use protocol::native::{Kind, fetch, offsets, outcomes, produce, producer};
+use protocol::native::topics::{CreateTopics, NewTopic};
+use protocol::native::{FRAME_BYTES_MAX, Kind, fetch, offsets, outcomes, produce, producer};
 use protocol::{ErrorCode, ProducerId, TopicId, TopicPartition};
 
 use super::peer::{Peer, batch, frame, part, stamped};
@@ -299,4 +300,40 @@ fn offsets_are_found_and_the_start_is_raised() {
     ];
     assert_eq!(told, expected);
     assert_eq!(list(&mut peer, here, -1, offsets::EARLIEST).offset, 4);
+}
+
+#[test]
+fn a_batch_that_no_answer_has_room_for_says_so() {
+    let mut peer = Peer::greeted();
+    let configs = [("max.message.bytes", "20000000")];
+    let topics = [NewTopic { name: "data-large", partitions: 1, replicas: 1, configs: &configs }];
+    let request = CreateTopics { topics: &topics, timeout_ms: 5_000, dry_run: false };
+    let answer = peer.ask(&[], |id, encoder| request.encode(id, encoder));
+    let answered = frame(&answer);
+    let view = outcomes::AnswerView::read(&answered, Kind::CreateTopics).unwrap();
+    let here = part(view.outcomes().next().unwrap().topic.unwrap(), 0);
+    // As much as fits beside a produce request's head; a fetch answer's head is larger.
+    let entries = [produce::Entry { partition: here, batch_bytes: 1 }];
+    let request = produce::Request {
+        acks: -1,
+        timeout_ms: 30_000,
+        transactional_id: None,
+        entries: &entries,
+    };
+    let room = FRAME_BYTES_MAX - peer.encode(|id, encoder| request.encode(id, encoder)).len();
+    let small = batch(&["small"], 1_000);
+    let value = "v".repeat(room - small.len() - 2);
+    let large = batch(&[&value], 1_000);
+    assert!((room - 8..=room).contains(&large.len()), "{} of {room}", large.len());
+    let told = produce(&mut peer, -1, &[(here, large)]);
+    assert_eq!(told, [(ErrorCode::None, 0)]);
+    let told = produce(&mut peer, -1, &[(here, small)]);
+    assert_eq!(told, [(ErrorCode::None, 1)]);
+    let read = |peer: &mut Peer, offset| {
+        let entries = [entry(here, offset)];
+        let request = reading(&entries, 0);
+        fetched(&peer.ask(&[], |id, encoder| request.encode(id, encoder))).remove(0)
+    };
+    assert_eq!(read(&mut peer, 0).0, ErrorCode::MessageTooLarge);
+    assert_eq!(read(&mut peer, 1).2, numbered(1, &["small"]));
 }
