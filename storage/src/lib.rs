@@ -28,5 +28,5 @@ pub use error::{AppendError, FenceReason, Fenced, OpenError, ReadError, StoreErr
 pub use log::{
     AppendContext, Appended, KnownProducer, Log, Origin, ReadLimit, ReadOutcome, TimestampedOffset,
 };
-pub use manifest::{DataDir, Manifest};
+pub use manifest::{DataDir, Manifest, Swept};
 pub use store::{DamagedRange, RecoveryReport, Rule, Store, StoreStats, Ticket};

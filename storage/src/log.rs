@@ -201,6 +201,21 @@ impl Log {
         Ok(store.say(self, &entry))
     }
 
+    /// Compares the log's newest epoch with the newest the cluster knows of. A log that is ahead
+    /// comes from another cluster, or the cluster lost its metadata: it goes offline (R17). Returns
+    /// whether it may be used.
+    pub fn check_epoch(&self, newest: LeaderEpoch) -> bool {
+        let fits = self.0.state.borrow().epoch <= newest.get();
+        if !fits {
+            if let Some(store) = self.0.store.upgrade() {
+                store.hit(crate::Rule::R17);
+            }
+            tracing::error!(partition = %self.0.partition, "the log's epoch is ahead: offline");
+            self.set_offline();
+        }
+        fits
+    }
+
     /// Raises the log start (DeleteRecords, KIP-107): offsets below are gone. The ticket tells when
     /// that is durable; their segments go with the next [`crate::Store::tick`].
     ///

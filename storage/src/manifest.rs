@@ -1,5 +1,6 @@
 //! Which directory this is (`docs/format.md` 1), and who holds it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,9 @@ use crate::config::Identity;
 use crate::error::OpenError;
 use crate::journal::superblock::{BadPage, sign, verify};
 use crate::limits::{CLUSTER_ID_BYTES_MAX, PAGE_BYTES};
-use protocol::ids::BrokerId;
+use crate::store::background::move_into;
+use crate::store::files::{Paths, parse_topic};
+use protocol::ids::{BrokerId, PartitionIndex, TopicPartition};
 
 const MAGIC: [u8; 8] = *b"CORELOGM";
 const VERSION: u32 = 1;
@@ -35,6 +38,15 @@ pub struct DataDir {
     /// drained.
     pub shards_before: u32,
     _lock: DirectoryLock,
+}
+
+/// What [`DataDir::sweep`] moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Partition directories, to `.stray`.
+    pub strays: u32,
+    /// Anything else, to `.lost`.
+    pub lost: u32,
 }
 
 pub(crate) fn manifest_path(dir: &Path) -> PathBuf {
@@ -110,6 +122,49 @@ impl DataDir {
             disk.replace(&path, manifest.encode()).await.map_err(io_error("write", &path))?;
         }
         Ok(Self { manifest, shards_before, _lock: lock })
+    }
+
+    /// Moves partition directories that no journal knows, and other strangers among them, to
+    /// `.stray` and `.lost` (R14, R15). Nothing is deleted. Returns how many were moved.
+    ///
+    /// `known` are the partitions of all shards; call it once, after all of them have opened.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub async fn sweep(
+        world: &World,
+        dir: &Path,
+        known: &BTreeSet<TopicPartition>,
+    ) -> io::Result<Swept> {
+        let (disk, paths) = (world.disk(), Paths::new(dir, 0));
+        let mut swept = Swept::default();
+        let topics = match disk.list(&paths.topics).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(swept),
+            listed => listed?,
+        };
+        for topic_name in topics {
+            let topic_dir = paths.topics.join(&topic_name);
+            let Some(topic) = parse_topic(&topic_name) else {
+                move_into(&disk, &topic_dir, &paths.lost(), &topic_name).await?;
+                swept.lost += 1;
+                continue;
+            };
+            for name in disk.list(&topic_dir).await? {
+                let index = name.parse().ok().and_then(PartitionIndex::new);
+                let id = index.map(|index| TopicPartition { topic, index });
+                if id.is_some_and(|id| known.contains(&id)) {
+                    continue;
+                }
+                let kept = format!("{topic_name}.{name}");
+                let into = if id.is_some() { paths.stray() } else { paths.lost() };
+                tracing::warn!(kept, "a directory that no journal knows is set aside");
+                move_into(&disk, &topic_dir.join(&name), &into, &kept).await?;
+                disk.sync_dir(&topic_dir).await?;
+                swept.strays += u32::from(id.is_some());
+                swept.lost += u32::from(id.is_none());
+            }
+        }
+        Ok(swept)
     }
 
     /// Records another number of shards, after their journals were drained.

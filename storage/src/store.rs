@@ -6,7 +6,7 @@
 //!     └─▶ chunks ──▶ flusher ──▶ segment + index, synced ──▶ checkpoint, superblock ──▶ ring file free
 //! ```
 
-mod background;
+pub(crate) mod background;
 mod durable;
 pub(crate) mod files;
 mod flush;
@@ -405,3 +405,6 @@ impl Drop for Inner {
         self.stopped.set(true);
     }
 }
+
+#[cfg(test)]
+mod tests;

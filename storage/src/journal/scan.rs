@@ -24,6 +24,8 @@ pub(crate) struct RingScan {
     pub(crate) damaged: Vec<(u32, u32)>,
     /// Blocks the device would not give (R6), and what they count as: damaged.
     pub(crate) unreadable: u32,
+    /// Those blocks: (slot, bytes into the file).
+    pub(crate) unreadable_blocks: Vec<(u32, u32)>,
     /// A group of a newer format lies here.
     pub(crate) newer: bool,
 }

@@ -15,7 +15,7 @@ use crate::error::AppendError;
 use crate::journal::entry::{Entry, Run};
 use crate::limits::SEGMENT_BYTES_MAX;
 use crate::log::producers::{Admission, Refusal, Stamp};
-use crate::log::state::{Placement, crc_over_pieces};
+use crate::log::state::{Placement, SegmentState, crc_over_pieces};
 use crate::log::tail::Part;
 use crate::log::{Log, offset};
 use crate::store::gather::PendingRun;
@@ -274,7 +274,7 @@ impl Log {
         let segment = state.active().map_or(0, |it| it.base);
         let mut parts = self.0.parts.borrow_mut();
         if parts.back().is_none_or(|part| part.base != segment) {
-            let flushed = state.active().map_or(0, |it| it.append_position());
+            let flushed = state.active().map_or(0, SegmentState::append_position);
             parts.push_back(Part::new(segment, flushed));
         }
         let part = parts.back_mut().expect("one was just added");

@@ -188,7 +188,7 @@ impl Log {
         }
         let end = choice.region_end(last);
         let block = self.load(&store, base, start..end).await?;
-        let regions = Regions {
+        let mut regions = Regions {
             log: self.0.id,
             base,
             start,
@@ -198,13 +198,22 @@ impl Log {
             block,
         };
         if let Some(damaged) = first_damaged(&regions, &choice, first) {
-            let first_offset = base + i64::from(choice.entries[damaged].relative);
-            let lost = first_offset..choice.region_end_offset(damaged, base);
-            if !self.unchanged(base, &choice.entries[damaged]) {
+            let entry = choice.entries[damaged];
+            let lost = base + i64::from(entry.relative)..choice.region_end_offset(damaged, base);
+            if !self.unchanged(base, &entry) {
                 return Ok(None);
             }
-            self.lose(&store, lost.clone(), Rule::R4);
-            return Err(ReadError::Lost(lost));
+            if self.with_state(|state| state.quarantined_at(lost.start)).is_none() {
+                self.lose(&store, lost.clone(), Rule::R4);
+            }
+            if damaged == first {
+                return Err(ReadError::Lost(lost));
+            }
+            // What lies before the damage is good.
+            regions.end = choice.region_end(damaged - 1);
+            regions.end_offset = lost.start;
+            regions.entries.truncate(damaged - first);
+            regions.block = regions.block.slice(0..(regions.end - start) as usize);
         }
         let regions = Rc::new(regions);
         store.reads.keep_regions(&regions);
@@ -600,6 +609,7 @@ struct Scanned {
     end_offset: i64,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn io_error(error: io::Error) -> ReadError {
     ReadError::Io(error.kind())
 }

@@ -54,11 +54,6 @@ impl Epochs {
         Some((floor, end))
     }
 
-    /// Forgets what began at or after `end`.
-    pub(crate) fn truncate(&mut self, end: i64) {
-        self.0.retain(|&(_, start)| start < end);
-    }
-
     /// Forgets what ended before `start`; the epoch that wrote at `start` now begins there.
     pub(crate) fn trim(&mut self, start: i64) {
         let above = self.0.partition_point(|&(_, it)| it <= start);

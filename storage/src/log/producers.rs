@@ -178,16 +178,6 @@ impl Producers {
         }
         seen.len()
     }
-
-    /// Forgets batches at or beyond `end`, after a truncation.
-    pub(crate) fn truncate(&mut self, end: i64) {
-        for producer in self.0.values_mut() {
-            while producer.batches().last().is_some_and(|batch| batch.last >= end) {
-                producer.count -= 1;
-            }
-        }
-        self.0.retain(|_, producer| producer.count > 0);
-    }
 }
 
 /// The sequence after `last`: it wraps from `i32::MAX` to 0.

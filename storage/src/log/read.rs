@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use protocol::batch::compress::decompress;
 use protocol::batch::records::Records;
-use protocol::batch::{BatchHeader, CheckedBatch, Compression, HEADER_BYTES, RawBatch};
+use protocol::batch::{CheckedBatch, Compression, HEADER_BYTES, RawBatch};
 use protocol::offset::Offset;
 use runtime::ReadBlock;
 
@@ -14,7 +14,7 @@ use crate::log::state::SegmentState;
 use crate::log::tail::Part;
 use crate::log::{Log, offset};
 use crate::segment::index::IndexEntry;
-use crate::segment::walk::{Walk, batch_bytes, header_at, next_offset};
+use crate::segment::walk::{Walk, header_at, next_offset};
 
 /// How much to read.
 #[derive(Debug, Clone, Copy)]
@@ -358,9 +358,4 @@ fn first_in_time(batch: &CheckedBatch<'_>, timestamp: i64, from: i64) -> Option<
         (when >= timestamp && at >= from)
             .then(|| TimestampedOffset { timestamp: when, offset: offset(at) })
     })
-}
-
-/// The size of the batch whose header this is.
-pub(crate) fn size_of(header: &[u8; HEADER_BYTES]) -> Option<u32> {
-    batch_bytes(BatchHeader::peek(header)?).map(|it| it as u32)
 }

@@ -10,7 +10,6 @@ use protocol::crc::{crc32c, crc32c_append};
 use protocol::ids::TopicPartition;
 
 use crate::checksum::{JOIN_FROM_BYTES, join};
-use crate::limits::round_up;
 use crate::log::epochs::Epochs;
 use crate::log::producers::{ProducedBatch, Producers, Stamp};
 use crate::segment::index::IndexEntry;
@@ -89,11 +88,6 @@ impl SegmentState {
     /// or on the next block if the last block is already written.
     pub(crate) fn append_position(&self) -> u32 {
         self.length.max(self.flushed)
-    }
-
-    /// Its size with the padding of its last block.
-    pub(crate) fn padded(&self) -> u32 {
-        round_up(self.length)
     }
 
     /// Where the region at `pending[at]` ends.

@@ -31,7 +31,7 @@ pub(crate) struct Part {
     /// Where the newest batch ends; padding may follow.
     data_end: u32,
     /// Which ring generation carries the bytes from a position on.
-    pub(crate) marks: VecDeque<(u64, u32)>,
+    marks: VecDeque<(u64, u32)>,
     /// Memory, in order of position; each starts on a block. Holes lie in the segment or nowhere.
     held: VecDeque<Held>,
     /// Entries that left the pending list but whose bytes are still held.
@@ -138,10 +138,14 @@ impl Part {
         position: u32,
         mut made: impl FnMut(u32, usize),
     ) {
-        self.pad();
-        if position <= self.append_at {
+        if position <= round_up(self.append_at)
+            && !self.append_at.is_multiple_of(BLOCK_BYTES as u32)
+        {
+            let zeros = vec![0; (position - self.append_at) as usize];
+            self.push(world, &zeros, BLOCK_BYTES, &mut made);
             return;
         }
+        self.pad();
         let start = round_down(position);
         self.append_at = start;
         if position > start {
@@ -356,10 +360,5 @@ impl Part {
 
     pub(crate) fn holds_nothing(&self) -> bool {
         self.held.is_empty()
-    }
-
-    /// Where memory begins.
-    pub(crate) fn held_start(&self) -> Option<u32> {
-        self.held.front().map(|held| held.start)
     }
 }

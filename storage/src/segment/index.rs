@@ -152,13 +152,5 @@ impl IndexPage {
     }
 }
 
-/// The last entry at or before a position or offset, by binary search.
-pub(crate) fn floor_by(
-    entries: &[IndexEntry],
-    before: impl Fn(&IndexEntry) -> bool,
-) -> Option<usize> {
-    entries.partition_point(before).checked_sub(1)
-}
-
 #[cfg(test)]
 mod tests;

@@ -15,9 +15,6 @@ pub(crate) struct Placed<'a> {
 }
 
 impl Placed<'_> {
-    pub(crate) fn end(&self) -> u32 {
-        self.position + self.bytes.len() as u32
-    }
     pub(crate) fn next_offset(&self) -> i64 {
         next_offset(self.header)
     }
@@ -78,7 +75,7 @@ impl<'a> Iterator for Walk<'a> {
             if rest.is_empty() {
                 return None;
             }
-            let to = if position % BLOCK_BYTES == 0 {
+            let to = if position.is_multiple_of(BLOCK_BYTES) {
                 position.checked_add(BLOCK_BYTES)?
             } else {
                 round_up(position)

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use runtime::{OpenOptions, TaskClass};
+use runtime::{Disk, OpenOptions, TaskClass};
 
 use crate::error::Fenced;
 use crate::limits::RING_SLOTS_MAX;
@@ -121,7 +121,7 @@ impl Inner {
             crate::store::files::topic_name(log.partition().topic),
             log.partition().index
         );
-        move_into(self, &dir, &self.paths.stray(), &name).await?;
+        move_into(&self.disk, &dir, &self.paths.stray(), &name).await?;
         self.disk.sync_dir(self.paths.topic(log.partition().topic)).await
     }
 
@@ -150,7 +150,7 @@ impl Inner {
                 log.partition().index
             );
             tracing::warn!(partition = %log.partition(), name, "an unknown file is set aside");
-            move_into(self, &dir.join(&name), &self.paths.lost(), &kept).await?;
+            move_into(&self.disk, &dir.join(&name), &self.paths.lost(), &kept).await?;
         }
         Ok(())
     }
@@ -213,13 +213,7 @@ impl Inner {
 }
 
 /// Moves a file or directory into `into` under `name`, or `name` with a number if that is taken.
-pub(crate) async fn move_into(
-    inner: &Inner,
-    from: &Path,
-    into: &Path,
-    name: &str,
-) -> io::Result<()> {
-    let disk = &inner.disk;
+pub(crate) async fn move_into(disk: &Disk, from: &Path, into: &Path, name: &str) -> io::Result<()> {
     disk.create_dir_all(into).await?;
     let mut to = into.join(name);
     let mut number = 1;

@@ -56,6 +56,16 @@ pub(crate) async fn open(
         incarnation: superblock.incarnation,
     };
     let chain = decide(&start, &scan, &BTreeSet::new());
+    let end_at = (chain.end.position % superblock.file_bytes) as u32;
+    let end_slot = chain.groups.last().map(|found| found.slot);
+    let blind = scan
+        .unreadable_blocks
+        .iter()
+        .any(|&(slot, at)| at == end_at && end_slot.is_none_or(|end_slot| end_slot == slot));
+    if blind {
+        // Something durable may lie there: an end that cannot be seen is not an end.
+        return Err(OpenError::Journal("the device fails to read where the journal goes on"));
+    }
     let inner = make_inner(world.clone(), config, paths, superblock, files);
     let mut replay = Replay::new(inner.clone(), chain);
     replay.take_checkpoint(checkpoint);
@@ -268,6 +278,7 @@ async fn scan_file(
             Ok(_) | Err(_) => {
                 // Neighbours are one range.
                 scan.unreadable += u32::from(!failed);
+                scan.unreadable_blocks.push((slot, bytes.len() as u32));
                 failed = true;
                 bytes.resize(bytes.len() + BLOCK_BYTES as usize, 0);
             }

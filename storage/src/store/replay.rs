@@ -57,6 +57,21 @@ struct At {
     wall_ms: i64,
 }
 
+/// What an extent entry says besides its run.
+struct Placed<'a> {
+    write_start: u32,
+    start: u32,
+    end: u32,
+    headers: &'a [u8],
+}
+
+/// What a bytes entry says besides its run.
+struct Carried<'a> {
+    position: u32,
+    continues: bool,
+    bytes: &'a [u8],
+}
+
 impl Replay {
     pub(crate) fn new(inner: Rc<Inner>, chain: Chain) -> Self {
         Self { inner, chain, as_of: AsOf::new(), loaded: None, outcome: Outcome::default() }
@@ -144,17 +159,13 @@ impl Replay {
                 (ring.files.get(found.slot as usize).cloned().flatten(), ring.file_bytes)
             };
             let file = file.ok_or(OpenError::Journal("a ring file is gone"))?;
-            let bytes = match file.read_at(0, file_bytes as usize).await {
-                Ok(bytes) => bytes,
+            let Ok(bytes) = file.read_at(0, file_bytes as usize).await else {
                 // Some of it cannot be read: take this group alone.
-                Err(_) => {
-                    let path = self.inner.paths.ring(found.slot);
-                    let size = GROUP_HEADER_BYTES + found.header.payload_bytes as usize;
-                    let group = file.read_at(u64::from(found.at), size).await;
-                    let group =
-                        group.map_err(|error| OpenError::Io { what: "read", path, error })?;
-                    return Ok(group[GROUP_HEADER_BYTES..].to_vec());
-                }
+                let path = self.inner.paths.ring(found.slot);
+                let size = GROUP_HEADER_BYTES + found.header.payload_bytes as usize;
+                let group = file.read_at(u64::from(found.at), size).await;
+                let group = group.map_err(|error| OpenError::Io { what: "read", path, error })?;
+                return Ok(group[GROUP_HEADER_BYTES..].to_vec());
             };
             self.loaded = Some(LoadedSlot { slot: found.slot, bytes });
         }
@@ -262,10 +273,12 @@ impl Replay {
     fn apply(&mut self, entry: &Entry<'_>, at: At, report: &mut RecoveryReport) {
         match *entry {
             Entry::Bytes { run, position, continues, bytes } => {
-                self.apply_bytes(&run, position, continues, bytes, at, report);
+                let placed = Carried { position, continues, bytes };
+                self.apply_bytes(&run, &placed, at, report);
             }
             Entry::Extent { run, write_start, start, end, headers, .. } => {
-                self.apply_extent(&run, write_start, start, end, headers, at, report);
+                let extent = Placed { write_start, start, end, headers };
+                self.apply_extent(&run, &extent, at, report);
             }
             Entry::Create { log, topic, partition, epoch, first } => {
                 let Some(index) = PartitionIndex::new(partition) else { return };
@@ -281,7 +294,6 @@ impl Replay {
                     self.adopt(recorded.state, at);
                 }
             }
-            Entry::Opened { .. } | Entry::CleanShutdown { .. } => {}
             Entry::Delete { log, stray } => self.full(log, at, |log, inner| {
                 log.set_lifecycle(if stray { Lifecycle::Straying } else { Lifecycle::Deleting });
                 let logs = &mut *inner.logs.borrow_mut();
@@ -294,8 +306,8 @@ impl Replay {
                 state.epoch = state.epoch.max(epoch);
                 state.epochs.note(epoch, start);
             }),
-            // The state that follows in the same group says the rest.
-            Entry::Truncate { .. } => {}
+            // After a truncation the state that follows in the same group says the rest.
+            Entry::Opened { .. } | Entry::CleanShutdown { .. } | Entry::Truncate { .. } => {}
             Entry::LogStart { log, to } => self.state(log, at, |state| {
                 state.trim(to);
             }),
@@ -390,12 +402,11 @@ impl Replay {
     fn apply_bytes(
         &mut self,
         run: &Run,
-        position: u32,
-        continues: bool,
-        bytes: &[u8],
+        carried: &Carried<'_>,
         at: At,
         report: &mut RecoveryReport,
     ) {
+        let Carried { position, continues, bytes } = *carried;
         let Some(log) = self.log(run.log) else { return };
         if !self.is_reflected(run.log, at) && !continues && self.begin_run(&log, run, at, report) {
             log.with_state_mut(|state| {
@@ -432,17 +443,14 @@ impl Replay {
         });
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an extent has that many fields")]
     fn apply_extent(
         &mut self,
         run: &Run,
-        write_start: u32,
-        start: u32,
-        end: u32,
-        headers: &[u8],
+        extent: &Placed<'_>,
         at: At,
         report: &mut RecoveryReport,
     ) {
+        let Placed { write_start, start, end, headers } = *extent;
         let Some(log) = self.log(run.log) else { return };
         if !self.is_reflected(run.log, at) && self.begin_run(&log, run, at, report) {
             log.with_state_mut(|state| {

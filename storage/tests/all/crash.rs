@@ -103,7 +103,7 @@ fn run_seed(seed: u64, campaign: &mut Campaign) {
         sim.kill(NodeId(0));
         let next = if random.chance(70) { disk.crash(random.next()) } else { disk.kill() };
         sim.set_disk(NodeId(0), next);
-        trace(|| format!("crash"));
+        trace(|| "crash".to_owned());
         // Rules of sessions that were cut short are counted here.
         campaign.images += 1;
     }
