@@ -52,7 +52,7 @@ fn describe(client: &mut Client, version: i16, kind: i8, name: &str) -> Vec<(Str
 
 fn one(client: &mut Client, kind: i8, name: &str, key: &str) -> Told {
     let all = describe(client, 4, kind, name);
-    all.into_iter().find(|(name, _)| name == key).unwrap_or_else(|| panic!("{key} is listed")).1
+    all.into_iter().find(|(name, _)| name == key).expect("every config is listed").1
 }
 
 fn change(
@@ -87,6 +87,27 @@ fn a_topics_configs_are_all_listed_with_their_sources() {
     assert_eq!(own, (Some("2097152".to_owned()), 1, synonyms.map(str::to_owned).to_vec()));
     let (value, source, _) = one(&mut client, TOPIC, "t", "retention.ms");
     assert_eq!((value.as_deref(), source), (Some("604800000"), 5));
+}
+
+#[test]
+fn a_resource_named_often_is_described_once() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(client.create("t", 1, &[]), ErrorCode::None);
+    let resource = DescribeConfigsResource {
+        resource_type: TOPIC,
+        resource_name: "t",
+        configuration_keys: None,
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![resource; 100],
+        include_synonyms: true,
+        include_documentation: true,
+    };
+    let answer = client.ask(Api::DescribeConfigs, 4, &request);
+    let body = answer.read::<DescribeConfigsResponse<'_>>();
+    assert_eq!(body.results[0].configs.len(), 33);
+    assert!(body.results[1..].iter().all(|one| one.error_code == ErrorCode::InvalidRequest));
 }
 
 #[test]

@@ -33,7 +33,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `corelog dev`, or Apache Kafka if `BROKER=kafka` asks for the reference.
+    /// Starts `corelog dev`, or Apache Kafka if `BROKER=kafka` asks for the reference, which answers before a change
+    /// is in force everywhere: a test that looks at once may fail there.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let dir = TempDir::new_in(tests::place::target()).unwrap();
         let name = std::env::var("BROKER").unwrap_or_else(|_| "corelog".to_owned());

@@ -2,6 +2,9 @@
 //!
 //! All keys are listed, also those nobody has set: tools compare the list with what they want.
 
+use std::collections::BTreeSet;
+
+use protocol::ErrorCode;
 use protocol::kafka::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
     DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
@@ -19,8 +22,19 @@ use crate::shard::Shard;
 pub(super) fn handle(request: &Request) -> Result<Answer, Broken> {
     let body = request.decode::<DescribeConfigsRequest<'_>>()?;
     let image = request.shard.view.image();
-    let described: Vec<_> =
-        body.resources.iter().map(|one| describe(&request.shard, &image, one)).collect();
+    let mut seen = BTreeSet::new();
+    let described: Vec<_> = body
+        .resources
+        .iter()
+        .map(|resource| {
+            // A small request that names one resource often must not make a huge answer.
+            if !seen.insert((resource.resource_type, resource.resource_name)) {
+                let message = "Each resource must appear at most once.".to_owned();
+                return Err(Refusal { code: ErrorCode::InvalidRequest, message });
+            }
+            describe(&request.shard, &image, resource)
+        })
+        .collect();
     let results = body.resources.iter().zip(&described).map(|(resource, described)| {
         let head = DescribeConfigsResult {
             resource_type: resource.resource_type,
