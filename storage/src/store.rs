@@ -341,7 +341,10 @@ impl Inner {
     /// Whether that many bytes may be appended.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         let unflushed = self.unflushed.get();
-        let memory = unflushed + bytes <= self.config.unflushed_bytes || unflushed == 0;
+        // The flusher rests while no more than half is used, so up to there a batch of any size is
+        // taken: refusing it would refuse it for ever.
+        let limit = self.config.unflushed_bytes;
+        let memory = unflushed + bytes <= limit || unflushed <= limit / 2;
         memory && !self.disk_full.get()
     }
 
