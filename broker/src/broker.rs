@@ -193,7 +193,9 @@ async fn shard_main(context: ShardContext, common: &Common) -> Result<(), String
     shard.stop_serving().await;
     if !common.failed.load(Ordering::Relaxed) {
         // One that was stopped while it started says nothing.
-        drop(world.timeout(DRAIN_MAX, shard.others_drained()).await.is_ok());
+        if world.timeout(DRAIN_MAX, shard.others_drained()).await.is_err() {
+            tracing::warn!(shard = %shard.id, "another shard did not say that it is done");
+        }
     }
     if shard.store.close().await.is_err() {
         tracing::warn!(shard = %shard.id, "stopped with a fenced store; the next start recovers");

@@ -129,6 +129,7 @@ fn merge(args: &DevArgs, file: FileConfig) -> Result<BrokerConfig, CliError> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn usage(error: ConfigError) -> CliError {
     CliError::Usage(error.to_string())
 }

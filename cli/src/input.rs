@@ -146,7 +146,10 @@ fn bytes_of(name: &str, value: &Value) -> Result<Option<Vec<u8>>, String> {
     }
 }
 
-fn headers_of(value: &Value) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>, String> {
+/// A header's key and value.
+type Header = (Vec<u8>, Option<Vec<u8>>);
+
+fn headers_of(value: &Value) -> Result<Vec<Header>, String> {
     let complaint = || "headers must be a list of {\"key\": .., \"value\": ..}".to_owned();
     let list = value.as_array().ok_or_else(complaint)?;
     list.iter()

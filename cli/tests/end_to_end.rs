@@ -1,5 +1,7 @@
 //! The binary as a user has it: a broker, records in and out by both protocols, and a check of what is on disk.
 
+#![expect(clippy::panic, reason = "helpers may fail as tests do")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

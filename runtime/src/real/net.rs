@@ -26,7 +26,7 @@ const SLICES_MAX: usize = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often a port that is taken is asked for again.
-const CLAIM_TRIES: u32 = 50;
+const CLAIM_TRIES: u32 = 200;
 /// And after how long each time.
 const CLAIM_PAUSE: Duration = Duration::from_millis(10);
 
