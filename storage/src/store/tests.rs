@@ -393,6 +393,8 @@ fn a_failed_sync_or_write_fences_for_good() {
             let (store, _) = open(&world).await;
             let log = create(&store, 0).await;
             append(&store, &log, 100).await;
+            store.flush().await.unwrap();
+            append(&store, &log, 100).await;
             disk.fail_next(op, 0, std::io::ErrorKind::Other);
             assert!(store.flush().await.is_err());
             assert!(store.fenced().is_some());
@@ -441,6 +443,48 @@ fn a_full_disk_refuses_appends_serves_reads_and_heals() {
         store.room().await.unwrap();
         append(&store, &log, 100).await;
         assert_eq!(read_all(&log).await, (taken + 1, vec![]));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_clean_mark_is_worth_nothing_once_groups_follow() {
+    let before = async |world: World| {
+        some_batches(world.clone(), 2).await;
+        let (store, _) = open(&world).await;
+        store.close().await.unwrap();
+        let (store, report) = open(&world).await;
+        assert!(report.clean);
+        append(&store, &store.log(partition(0)).unwrap(), 100).await;
+    };
+    scene(
+        before,
+        |_| {},
+        async |world| {
+            let (store, _) = open(&world).await;
+            assert_eq!(read_all(&store.log(partition(0)).unwrap()).await, (3, vec![]));
+        },
+    );
+}
+
+#[test]
+fn a_short_write_is_written_again() {
+    let sim = Sim::new(1);
+    let disk = sim.disk(NodeId(0));
+    disk.set_faults(DiskFaults::instant());
+    let faults = disk.clone();
+    sim.run(async |world| {
+        let (store, _) = open(&world).await;
+        let log = create(&store, 0).await;
+        append(&store, &log, 30_000).await;
+        let short = DiskFaults { only: ".log".into(), write_short: 1.0, ..DiskFaults::instant() };
+        faults.set_faults(short);
+        let flushed = world.timeout(std::time::Duration::from_millis(200), store.flush()).await;
+        assert!(flushed.is_err(), "nothing was flushed");
+        faults.set_faults(DiskFaults::instant());
+        store.flush().await.unwrap();
+        assert_eq!(read_all(&log).await, (1, vec![]));
+        assert!(store.fenced().is_none());
     })
     .unwrap();
 }
