@@ -167,10 +167,12 @@ pub fn run(
 async fn shard_main(context: ShardContext, common: &Common) -> Result<(), String> {
     let world = context.world.clone();
     let mesh = common.mesh.clone().join(&world).await;
-    let (store, _report) = Store::open(world.clone(), store_config(&context, common))
+    let (store, report) = Store::open(world.clone(), store_config(&context, common))
         .await
         .map_err(|error| error.to_string())?;
+    let damaged = !report.lost.is_empty() || report.lost_groups.is_some();
     let shard = Shard::new(Parts {
+        damaged,
         id: context.shard,
         count: context.shards,
         mesh,

@@ -14,7 +14,7 @@ use protocol::{LeaderEpoch, Offset, TopicId, TopicPartition};
 use runtime::sync::Semaphore;
 use runtime::{Map, ShardId};
 use std::collections::BTreeSet;
-use storage::LogConfig;
+use storage::{DataDir, LogConfig, Swept};
 
 use crate::metadata_log::{METADATA_PARTITION, MetadataLog, MetadataLogError};
 use crate::partition::Partition;
@@ -117,15 +117,28 @@ impl Controller {
         let image = crate::metadata_log::image_of(records)?;
         let mut homes: Vec<Home> = Vec::new();
         let mut placed = BTreeSet::new();
+        let mut held = Vec::new();
+        let mut damaged = false;
         for id in ShardId::all(shard.count()) {
-            let held = shard.on(id, |there: Rc<Shard>| async move { there.held_logs() }).await?;
-            for (partition, end) in held {
+            let (logs, lost) = shard
+                .on(id, |there: Rc<Shard>| async move { (there.held_logs(), there.damaged) })
+                .await?;
+            held.push((id, logs));
+            damaged |= lost;
+        }
+        if !damaged {
+            sweep(shard, &held).await;
+        }
+        for (id, logs) in held {
+            for (partition, end) in logs {
                 if partition == METADATA_PARTITION {
                     continue;
                 }
                 if image.partition(partition.topic, partition.index).is_some() {
                     homes.push((partition, id));
                     placed.insert(partition);
+                } else if damaged {
+                    tracing::error!(%partition, %end, "a log that the damaged metadata does not list is left alone");
                 } else {
                     discard(shard, id, partition, end, was_deleted(records, partition.topic))
                         .await?;
@@ -139,15 +152,10 @@ impl Controller {
             })
             .filter(|partition| !placed.contains(partition))
             .collect();
-        if !missing.is_empty() {
-            tracing::error!(
-                partitions = missing.len(),
-                "partitions of the metadata have no log here; they start empty"
-            );
-            shard.view.settle(&homes);
-            let new = place(shard, &missing);
-            self.create_logs(shard, &new).await?;
-            homes.extend(new);
+        // A log is made before the metadata names it, so one that is missing was there and is lost.
+        // Starting it empty would hide that: its partition stays offline.
+        for partition in &missing {
+            tracing::error!(%partition, "a partition's log is lost; the partition is offline");
         }
         broadcast(shard, records, &homes).await
     }
@@ -221,6 +229,22 @@ async fn discard(
         shard
             .on(home, move |there: Rc<Shard>| async move { there.set_aside(partition).await })
             .await
+    }
+}
+
+/// Puts files that nothing explains aside (R14, R15).
+async fn sweep(shard: &Rc<Shard>, held: &[(ShardId, Vec<(TopicPartition, Offset)>)]) {
+    let known = held.iter().flat_map(|(_, logs)| logs.iter().map(|(id, _)| *id)).collect();
+    match DataDir::sweep(&shard.world, &shard.config.dir, &known).await {
+        Ok(Swept { strays: 0, lost: 0 }) => {}
+        Ok(Swept { strays, lost }) => {
+            tracing::warn!(
+                strays,
+                lost,
+                "files that nothing explains were put into .stray and .lost"
+            );
+        }
+        Err(error) => tracing::warn!(%error, "the directory could not be looked over"),
     }
 }
 

@@ -30,6 +30,8 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 pub(crate) enum MetadataLogError {
     #[error("the metadata log cannot be opened: {0}")]
     Open(#[from] storage::StoreError),
+    #[error("the metadata log is missing beside other logs: the directory is damaged")]
+    Missing,
     #[error("the metadata log cannot be read at offset {offset}: {reason}")]
     Read { offset: Offset, reason: String },
     #[error("the metadata log cannot be extended: {0}")]
@@ -48,6 +50,8 @@ impl MetadataLog {
     pub(crate) async fn open(world: &World, store: &Store) -> Result<Self, MetadataLogError> {
         let log = match store.log(METADATA_PARTITION) {
             Some(log) => log,
+            // Without it every log would look like a stranger's.
+            None if !store.logs().is_empty() => return Err(MetadataLogError::Missing),
             None => store.create(METADATA_PARTITION, keep_all(), LeaderEpoch::ZERO).await?,
         };
         log.configure(keep_all());

@@ -63,6 +63,8 @@ pub(crate) struct Shard {
     pub(crate) view: View,
     pub(crate) metrics: ShardMetrics,
     pub(crate) registry: Registry,
+    /// The start found that something durable is lost: nothing is tidied away on its word.
+    pub(crate) damaged: bool,
     /// Bytes that large requests may take while they arrive.
     pub(crate) request_memory: Semaphore,
     /// Bytes that fetched records may take until they are sent.
@@ -93,6 +95,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) count: usize,
     pub(crate) mesh: Mesh<Mail>,
+    pub(crate) damaged: bool,
     pub(crate) registry: Registry,
 }
 
@@ -116,6 +119,7 @@ impl Shard {
             store: parts.store,
             count: parts.count,
             mesh: parts.mesh,
+            damaged: parts.damaged,
             drained: Cell::new(0),
             drained_changed: Notify::new(),
             producer_ids: ProducerIds::default(),
