@@ -4,7 +4,6 @@
 //! are about the protocol against Apache Kafka.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "helpers of tests fail as tests do"
 )]
