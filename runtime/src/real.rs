@@ -9,6 +9,7 @@ pub(crate) mod net;
 pub(crate) mod shard;
 pub(crate) mod signal;
 pub(crate) mod task;
+mod watchdog;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -28,6 +29,7 @@ pub(crate) struct Inner {
     pub(crate) queues: task::Queues,
     pub(crate) turns: task::Turns,
     pub(crate) heart: task::Heart,
+    watch: watchdog::Watch,
     pub(crate) lag: LagHistogram,
     pub(crate) stop: Stop,
     random: Cell<u64>,
@@ -51,6 +53,7 @@ impl World {
             queues: task::Queues::new(),
             turns: task::Turns::new(),
             heart: task::Heart::default(),
+            watch: watchdog::Watch::begin(),
             lag: LagHistogram::default(),
             stop: Stop::default(),
             random: Cell::new(clock::entropy()),

@@ -2,11 +2,7 @@
 //!
 //! Each row of the table of limits has its test here, named by the row. `BROKER=kafka` runs those that
 //! are about the protocol against Apache Kafka.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail as tests do")]
 
 mod admin;
 mod batches;
