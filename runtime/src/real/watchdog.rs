@@ -4,9 +4,10 @@
 //! it, and then no timer is armed that could end the sleep. So one thread of the process looks at
 //! every shard's beats, ten times a second at most, and wakes a shard that has missed its own. The
 //! wake-up goes through glommio's own event descriptor, which the reactor arms before every sleep.
+#![expect(unsafe_code, reason = "masking signals")]
 
 use std::future::poll_fn;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::task::{Poll, Waker};
@@ -75,11 +76,21 @@ impl Drop for Watch {
 }
 
 fn look_for_ever() {
+    leave_signals_to_others();
     loop {
         std::thread::sleep(LOOK_EVERY);
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain_mut(|(watched, seen)| watched.look(seen));
     }
+}
+
+/// A signal that this thread took would miss those who wait for it.
+fn leave_signals_to_others() {
+    let mut every = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: fills the set it is given.
+    unsafe { libc::sigfillset(every.as_mut_ptr()) };
+    // SAFETY: reads the set filled above; the old mask is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, every.as_ptr(), std::ptr::null_mut()) };
 }
 
 impl Watched {
