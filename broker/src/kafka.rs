@@ -181,7 +181,19 @@ async fn serve(request: Request) -> Handled {
         Api::ListConfigResources => owe(list_config_resources::handle(&request)),
         Api::DescribeTopicPartitions => owe(describe_topic_partitions::handle(&request)),
         Api::DescribeProducers => owe(describe_producers::handle(&request).await),
-        Api::FindCoordinator => Handled::Close("an API that is not served"),
+        Api::FindCoordinator
+        | Api::OffsetCommit
+        | Api::OffsetFetch
+        | Api::JoinGroup
+        | Api::Heartbeat
+        | Api::LeaveGroup
+        | Api::SyncGroup
+        | Api::DescribeGroups
+        | Api::ListGroups
+        | Api::DeleteGroups
+        | Api::OffsetDelete
+        | Api::ConsumerGroupHeartbeat
+        | Api::ConsumerGroupDescribe => Handled::Close("an API that is not served"),
     }
 }
 

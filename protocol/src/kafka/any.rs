@@ -3,12 +3,18 @@
 use super::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
 use super::api::Api;
 use super::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use super::consumer_group_describe::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
+use super::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+};
 use super::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 use super::create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+use super::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 use super::delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
 use super::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 use super::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 use super::describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+use super::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
 use super::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 use super::describe_producers::{DescribeProducersRequest, DescribeProducersResponse};
 use super::describe_topic_partitions::{
@@ -16,15 +22,23 @@ use super::describe_topic_partitions::{
 };
 use super::fetch::{FetchRequest, FetchResponse};
 use super::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+use super::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use super::incremental_alter_configs::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
 use super::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use super::join_group::{JoinGroupRequest, JoinGroupResponse};
+use super::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
 use super::list_config_resources::{ListConfigResourcesRequest, ListConfigResourcesResponse};
+use super::list_groups::{ListGroupsRequest, ListGroupsResponse};
 use super::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
 use super::metadata::{MetadataRequest, MetadataResponse};
+use super::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
+use super::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
+use super::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
 use super::offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 use super::produce::{ProduceRequest, ProduceResponse};
+use super::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use crate::reader::{DecodeError, Reader};
 use crate::wire::{EncodeError, Version, Wire};
 
@@ -126,7 +140,15 @@ any! {
     Fetch: FetchRequest<'a> => FetchResponse<'r>;
     ListOffsets: ListOffsetsRequest<'a> => ListOffsetsResponse<'r>;
     Metadata: MetadataRequest<'a> => MetadataResponse<'r>;
+    OffsetCommit: OffsetCommitRequest<'a> => OffsetCommitResponse<'r>;
+    OffsetFetch: OffsetFetchRequest<'a> => OffsetFetchResponse<'r>;
     FindCoordinator: FindCoordinatorRequest<'a> => FindCoordinatorResponse<'r>;
+    JoinGroup: JoinGroupRequest<'a> => JoinGroupResponse<'r>;
+    Heartbeat: HeartbeatRequest<'a> => HeartbeatResponse;
+    LeaveGroup: LeaveGroupRequest<'a> => LeaveGroupResponse<'r>;
+    SyncGroup: SyncGroupRequest<'a> => SyncGroupResponse<'r>;
+    DescribeGroups: DescribeGroupsRequest<'a> => DescribeGroupsResponse<'r>;
+    ListGroups: ListGroupsRequest<'a> => ListGroupsResponse<'r>;
     ApiVersions: ApiVersionsRequest<'a> => ApiVersionsResponse<'r>;
     CreateTopics: CreateTopicsRequest<'a> => CreateTopicsResponse<'r>;
     DeleteTopics: DeleteTopicsRequest<'a> => DeleteTopicsResponse<'r>;
@@ -137,9 +159,13 @@ any! {
     AlterConfigs: AlterConfigsRequest<'a> => AlterConfigsResponse<'r>;
     DescribeLogDirs: DescribeLogDirsRequest<'a> => DescribeLogDirsResponse<'r>;
     CreatePartitions: CreatePartitionsRequest<'a> => CreatePartitionsResponse<'r>;
+    DeleteGroups: DeleteGroupsRequest<'a> => DeleteGroupsResponse<'r>;
     IncrementalAlterConfigs: IncrementalAlterConfigsRequest<'a> => IncrementalAlterConfigsResponse<'r>;
+    OffsetDelete: OffsetDeleteRequest<'a> => OffsetDeleteResponse<'r>;
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse<'r>;
     DescribeProducers: DescribeProducersRequest<'a> => DescribeProducersResponse<'r>;
+    ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest<'a> => ConsumerGroupHeartbeatResponse<'r>;
+    ConsumerGroupDescribe: ConsumerGroupDescribeRequest<'a> => ConsumerGroupDescribeResponse<'r>;
     ListConfigResources: ListConfigResourcesRequest => ListConfigResourcesResponse<'r>;
     DescribeTopicPartitions: DescribeTopicPartitionsRequest<'a> => DescribeTopicPartitionsResponse<'r>;
 }

@@ -71,8 +71,24 @@ apis! {
     2 ListOffsets serves 1..=11, advertises 1..=11, flexible from 6;
     /// Describe brokers, topics and partitions.
     3 Metadata serves 0..=13, advertises 0..=13, flexible from 9;
+    /// Remember how far a group has read.
+    8 OffsetCommit serves 2..=10, advertises 2..=10, flexible from 8;
+    /// Find how far a group has read.
+    9 OffsetFetch serves 1..=10, advertises 1..=10, flexible from 6;
     /// Find the home of a group or a transactional id.
     10 FindCoordinator serves 0..=6, advertises 0..=6, flexible from 3;
+    /// Become a member of a group.
+    11 JoinGroup serves 0..=9, advertises 0..=9, flexible from 6;
+    /// Stay a member of a group.
+    12 Heartbeat serves 0..=4, advertises 0..=4, flexible from 4;
+    /// Members of a group go.
+    13 LeaveGroup serves 0..=5, advertises 0..=5, flexible from 4;
+    /// Hand out and receive the work of a generation.
+    14 SyncGroup serves 0..=5, advertises 0..=5, flexible from 4;
+    /// Describe classic groups.
+    15 DescribeGroups serves 0..=6, advertises 0..=6, flexible from 5;
+    /// List groups.
+    16 ListGroups serves 0..=5, advertises 0..=5, flexible from 3;
     /// List the APIs and versions that the broker speaks.
     18 ApiVersions serves 0..=4, advertises 0..=4, flexible from 3;
     /// Create topics.
@@ -93,12 +109,20 @@ apis! {
     35 DescribeLogDirs serves 1..=5, advertises 1..=5, flexible from 2;
     /// Give topics more partitions.
     37 CreatePartitions serves 0..=3, advertises 0..=3, flexible from 2;
+    /// Forget groups.
+    42 DeleteGroups serves 0..=2, advertises 0..=2, flexible from 2;
     /// Change single settings.
     44 IncrementalAlterConfigs serves 0..=1, advertises 0..=1, flexible from 1;
+    /// Forget offsets of a group.
+    47 OffsetDelete serves 0..=0, advertises 0..=0, flexible from i16::MAX;
     /// Describe the brokers and the cluster.
     60 DescribeCluster serves 0..=2, advertises 0..=2, flexible from 0;
     /// Describe the producers that partitions remember.
     61 DescribeProducers serves 0..=0, advertises 0..=0, flexible from 0;
+    /// Join, stay in or leave a KIP-848 group.
+    68 ConsumerGroupHeartbeat serves 0..=1, advertises 0..=1, flexible from 0;
+    /// Describe KIP-848 groups.
+    69 ConsumerGroupDescribe serves 0..=1, advertises 0..=1, flexible from 0;
     /// List the resources that have settings.
     74 ListConfigResources serves 0..=1, advertises 0..=1, flexible from 0;
     /// Describe topics in pages.

@@ -96,7 +96,15 @@ fn every_message_is_the_oracles_in_every_version_it_knows() {
         Fetch FetchRequest FetchResponse;
         ListOffsets ListOffsetsRequest ListOffsetsResponse;
         Metadata MetadataRequest MetadataResponse;
+        OffsetCommit OffsetCommitRequest OffsetCommitResponse;
+        OffsetFetch OffsetFetchRequest OffsetFetchResponse;
         FindCoordinator FindCoordinatorRequest FindCoordinatorResponse;
+        JoinGroup JoinGroupRequest JoinGroupResponse;
+        Heartbeat HeartbeatRequest HeartbeatResponse;
+        LeaveGroup LeaveGroupRequest LeaveGroupResponse;
+        SyncGroup SyncGroupRequest SyncGroupResponse;
+        DescribeGroups DescribeGroupsRequest DescribeGroupsResponse;
+        ListGroups ListGroupsRequest ListGroupsResponse;
         ApiVersions ApiVersionsRequest ApiVersionsResponse;
         CreateTopics CreateTopicsRequest CreateTopicsResponse;
         DeleteTopics DeleteTopicsRequest DeleteTopicsResponse;
@@ -108,14 +116,23 @@ fn every_message_is_the_oracles_in_every_version_it_knows() {
         AlterConfigs AlterConfigsRequest AlterConfigsResponse;
         DescribeLogDirs DescribeLogDirsRequest DescribeLogDirsResponse, skip "is_cordoned";
         CreatePartitions CreatePartitionsRequest CreatePartitionsResponse;
+        DeleteGroups DeleteGroupsRequest DeleteGroupsResponse;
         IncrementalAlterConfigs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse;
+        OffsetDelete OffsetDeleteRequest OffsetDeleteResponse;
         DescribeCluster DescribeClusterRequest DescribeClusterResponse;
         DescribeProducers DescribeProducersRequest DescribeProducersResponse;
+        ConsumerGroupHeartbeat ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse;
+        ConsumerGroupDescribe ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse;
         ListConfigResources ListConfigResourcesRequest ListConfigResourcesResponse;
         DescribeTopicPartitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
     };
     // Versions newer than the oracle are covered by the round trip below, and by their like among the older ones.
-    let newer = [(Api::ListOffsets, 1), (Api::DescribeLogDirs, 1)];
+    let newer = [
+        (Api::ListOffsets, 1),
+        (Api::DescribeLogDirs, 1),
+        (Api::OffsetCommit, 1),
+        (Api::OffsetFetch, 1),
+    ];
     assert_eq!(compared.map(|(api, ..)| api)[..].len(), Api::ALL.len());
     for (api, requests, responses) in compared {
         let missing = newer.iter().find(|(of, _)| *of == api).map_or(0, |(_, missing)| *missing);
