@@ -21,6 +21,7 @@ pub mod compress;
 mod error;
 mod header;
 pub mod records;
+pub mod thin;
 mod walk;
 
 pub use compress::Compression;

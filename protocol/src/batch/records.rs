@@ -81,6 +81,11 @@ impl<'a> Records<'a> {
         Self { state: State::Compressed, ..Self::new(header, &[]) }
     }
 
+    /// The bytes that are still to be read.
+    pub const fn remaining(&self) -> &'a [u8] {
+        self.rest
+    }
+
     fn take(&mut self) -> Result<Record<'a>, RecordFault> {
         let (length, rest) = take_i32(self.rest).ok_or_else(|| cut(self.rest))?;
         let length = usize::try_from(length).map_err(|_negative| RecordFault::Length)?;
