@@ -5,6 +5,7 @@ use std::any::Any;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use protocol::batch::RecordError;
 use protocol::{ErrorCode, TopicPartition};
 use runtime::sync::OneReceiver;
 use runtime::{Nanos, ShardId};
@@ -52,18 +53,28 @@ pub(crate) struct Landed {
 pub(crate) struct Refusal {
     pub(crate) code: ErrorCode,
     pub(crate) message: Option<String>,
+    /// Records that are to blame, by their place in the batch, and why (KIP-467).
+    pub(crate) records: Vec<(u32, String)>,
 }
 
 impl Refusal {
     /// An error with an explanation for people.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: Some(message.into()) }
+        Self { code, message: Some(message.into()), records: Vec::new() }
+    }
+
+    /// An error of some records, of which there is at least one.
+    pub(crate) fn of_records(errors: &[RecordError]) -> Self {
+        let code = errors.first().map_or(ErrorCode::InvalidRecord, |error| error.code());
+        let records = errors.iter().map(|error| (error.index, error.fault.to_string())).collect();
+        let message = errors.first().map(ToString::to_string);
+        Self { code, message, records }
     }
 }
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Self {
-        Self { code, message: None }
+        Self { code, message: None, records: Vec::new() }
     }
 }
 

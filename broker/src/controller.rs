@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use protocol::metadata::config::{Capabilities, TopicConfig};
+use protocol::metadata::config::TopicConfig;
 use protocol::metadata::control::{Command, Controller as Rules, Decision, Reply};
 use protocol::metadata::{Image, Record, Topic};
 use protocol::{LeaderEpoch, Offset, TopicId, TopicPartition};
@@ -51,7 +51,6 @@ impl Controller {
         let rules = Rules {
             broker: shard.node.broker_id,
             at_start: shard.config.kafka_settings.clone(),
-            capabilities: Capabilities::default(),
             partitions_max: shard.config.limits.partitions_max * shard.count(),
         };
         let controller = Rc::new(Self { log, rules, turn: Semaphore::new(1) });

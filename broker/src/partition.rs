@@ -6,8 +6,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use protocol::batch::compress::check_framing;
-use protocol::batch::{BatchError, CheckedBatch, Compression, RawBatch, RecordError};
+use protocol::batch::compress::{DecompressError, check_framing, decompress, output_limit};
+use protocol::batch::records::Records;
+use protocol::batch::{BatchError, CheckedBatch, Compression, RawBatch, RecordError, RecordFault};
 use protocol::metadata::config::TopicConfig;
 use protocol::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
 use storage::{AppendContext, AppendError, Log, Origin, ReadError, ReadLimit, Ticket};
@@ -83,7 +84,7 @@ impl Partition {
         if acks == Acks::InSync && config.min_insync_replicas > 1 {
             return Err(ErrorCode::NotEnoughReplicas.into());
         }
-        let (batch, max_timestamp) = checked(records)?;
+        let (batch, max_timestamp) = checked(records, config.cleanup.compact)?;
         if batch.is_transactional() {
             return Err(Refusal::new(
                 ErrorCode::InvalidTxnState,
@@ -94,7 +95,7 @@ impl Partition {
         let batch = match settings::codec(&config) {
             Some((codec, level)) if codec != batch.compression() => {
                 recompressed = recompress(&batch, codec, level)?;
-                checked(&recompressed)?.0
+                checked(&recompressed, false)?.0
             }
             _ => batch,
         };
@@ -163,9 +164,10 @@ impl Partition {
     }
 }
 
-/// Checks what a client sent: exactly one whole batch that Kafka would take as well. Also says its
-/// largest timestamp where its records were looked at and the header is wrong.
-fn checked(records: &[u8]) -> Result<(CheckedBatch<'_>, Option<i64>), Refusal> {
+/// Checks what a client sent: exactly one whole batch that Kafka would take as well, whose records
+/// all have a key if the topic is `compacted`. Also says its largest timestamp where its records
+/// were looked at and the header is wrong.
+fn checked(records: &[u8], compacted: bool) -> Result<(CheckedBatch<'_>, Option<i64>), Refusal> {
     if records.is_empty() {
         return Err(Refusal::new(ErrorCode::InvalidRecord, "there is no record batch"));
     }
@@ -175,22 +177,40 @@ fn checked(records: &[u8]) -> Result<(CheckedBatch<'_>, Option<i64>), Refusal> {
         return Err(Refusal::new(ErrorCode::InvalidRecord, text));
     }
     let batch = batch.check_produced().map_err(|error| batch_refusal(&error))?;
-    if batch.compression() != Compression::None {
-        // Not unpacked, but its frame must be one that every consumer can read.
-        check_framing(batch.compression(), batch.record_bytes())
-            .map_err(|error| Refusal::new(error.code(), error.to_string()))?;
-        return Ok((batch, None));
+    let unpacked;
+    let (walk, section) = if batch.compression() == Compression::None {
+        (batch.walk(), batch.record_bytes())
+    } else {
+        let packed = batch.record_bytes();
+        let corrupt = |error: DecompressError| Refusal::new(error.code(), error.to_string());
+        // Its frame must be one that every consumer can read.
+        check_framing(batch.compression(), packed).map_err(corrupt)?;
+        if !compacted {
+            return Ok((batch, None));
+        }
+        unpacked =
+            decompress(batch.compression(), packed, output_limit(packed.len())).map_err(corrupt)?;
+        (batch.walk_decompressed(&unpacked), &unpacked[..])
+    };
+    let walk = walk.map_err(|error| Refusal::of_records(&[error]))?;
+    if compacted && walk.first_null_key.is_some() {
+        return Err(keyless(Records::new(batch.header(), section)));
     }
-    let walk = batch.walk().map_err(|error| record_refusal(&error))?;
     let corrected = (walk.max_timestamp != batch.max_timestamp()).then_some(walk.max_timestamp);
     Ok((batch, corrected))
 }
 
-fn batch_refusal(error: &BatchError) -> Refusal {
-    Refusal::new(error.code(), error.to_string())
+/// Records named in one refusal; a client takes the others of the batch for refused as well.
+const RECORDS_NAMED_MAX: usize = 1_000;
+
+/// What is said of records without a key, by which a compacted topic would keep them.
+fn keyless(records: Records<'_>) -> Refusal {
+    let nulls = (0..).zip(records).filter(|(_, it)| it.is_ok_and(|record| record.key.is_none()));
+    let errors = nulls.map(|(index, _)| RecordError { index, fault: RecordFault::NoKey });
+    Refusal::of_records(&errors.take(RECORDS_NAMED_MAX).collect::<Vec<_>>())
 }
 
-fn record_refusal(error: &RecordError) -> Refusal {
+fn batch_refusal(error: &BatchError) -> Refusal {
     Refusal::new(error.code(), error.to_string())
 }
 

@@ -3,8 +3,7 @@
 use protocol::TopicId;
 use protocol::batch::Compression;
 use protocol::metadata::config::{
-    Capabilities, CompressionType, Layers, TimestampType, TopicConfig, broker_key,
-    check_broker_value, topic_key,
+    CompressionType, Layers, TimestampType, TopicConfig, broker_key, check_broker_value, topic_key,
 };
 use protocol::metadata::image::ConfigMap;
 use protocol::metadata::{Image, Record, Resource, Topic};
@@ -32,8 +31,7 @@ pub(crate) fn check(settings: &ConfigMap) -> Result<(), String> {
             }
             (None, _) => return Err(format!("setting '{name}' is unknown")),
         }
-        check_broker_value(name, value, Capabilities::default())
-            .map_err(|wrong| format!("setting '{name}': {wrong}"))?;
+        check_broker_value(name, value).map_err(|wrong| format!("setting '{name}': {wrong}"))?;
     }
     Ok(())
 }

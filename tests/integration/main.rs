@@ -6,6 +6,7 @@
 
 mod admin;
 mod batches;
+mod compaction;
 mod configs;
 mod disk;
 mod fetches;

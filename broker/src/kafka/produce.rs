@@ -5,7 +5,9 @@
 use std::rc::Rc;
 
 use protocol::kafka::produce::walk::{ProduceWalk, TopicWalk};
-use protocol::kafka::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
+use protocol::kafka::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+};
 use protocol::wire::Wire;
 use protocol::{ErrorCode, PartitionIndex, TopicId, TopicPartition};
 
@@ -124,6 +126,14 @@ impl AppendReply for Reply {
     }
 }
 
+fn record_errors(refusal: &Refusal) -> Vec<BatchIndexAndErrorMessage<'_>> {
+    let errors = refusal.records.iter().map(|(index, message)| BatchIndexAndErrorMessage {
+        batch_index: index.cast_signed(),
+        batch_index_error_message: Some(message),
+    });
+    errors.collect()
+}
+
 fn partition_response<'a>(
     index: i32,
     outcome: &'a Result<Landed, Refusal>,
@@ -140,6 +150,7 @@ fn partition_response<'a>(
             index,
             error_code: refusal.code,
             base_offset: -1,
+            record_errors: record_errors(refusal),
             error_message: refusal.message.as_deref(),
             ..PartitionProduceResponse::default()
         },

@@ -75,6 +75,10 @@ impl AppendReply for Reply {
                     {
                         let entry = u32::try_from(outcomes.len()).unwrap_or(u32::MAX);
                         problems.push(Problem { entry, record: None, message: brief(message) });
+                        let room = PROBLEMS_MAX - problems.len();
+                        problems.extend(refusal.records.iter().take(room).map(|(at, message)| {
+                            Problem { entry, record: Some(*at), message: brief(message) }
+                        }));
                     }
                     Outcome {
                         partition: *partition,

@@ -140,6 +140,9 @@ pub enum RecordFault {
     /// The batch goes on after the declared number of records.
     #[error("bytes follow the last record")]
     Trailing,
+    /// It has no key, by which a compacted topic would keep it. Kafka's words.
+    #[error("Compacted topic cannot accept message without key.")]
+    NoKey,
     /// The record section is compressed.
     #[error("it is compressed")]
     Compressed,

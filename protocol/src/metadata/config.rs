@@ -42,9 +42,7 @@ pub use broker_table::BROKER_CONFIGS;
 pub use layers::{Described, DescribedSynonym, Layers};
 pub use topic_config::{Cleanup, CompressionType, TimestampType, TopicConfig};
 pub use topic_table::TOPIC_CONFIGS;
-pub use value::{
-    Capabilities, InvalidValue, check_broker_value, check_topic_configs, check_topic_value,
-};
+pub use value::{InvalidValue, check_broker_value, check_topic_configs, check_topic_value};
 pub(crate) use value::{canonical, list_items};
 
 /// The longest value of one config, in UTF-16 units as Kafka counts.

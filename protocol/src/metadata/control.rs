@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::{BrokerId, ErrorCode, TopicId};
 
-use super::config::{Capabilities, Described, Layers, broker_key};
+use super::config::{Described, Layers, broker_key};
 use super::image::{ConfigMap, Image};
 use super::record::{BrokerRecord, Record};
 
@@ -106,8 +106,6 @@ pub struct Controller {
     pub broker: BrokerId,
     /// What that file and the command line say, by Kafka's names.
     pub at_start: ConfigMap,
-    /// What brokers can do.
-    pub capabilities: Capabilities,
     /// How many partitions the cluster may have; see [`PARTITIONS_PER_SHARD`].
     pub partitions_max: usize,
 }

@@ -5,19 +5,16 @@ use crate::metadata::image::{ConfigMap, Image};
 use crate::metadata::record::{Record, Resource};
 use crate::{BrokerId, Offset, TopicId};
 
-const NOW: Capabilities = Capabilities { compaction: false };
-const LATER: Capabilities = Capabilities { compaction: true };
-
 #[test]
 fn tables_are_sorted_and_their_defaults_are_legal() {
     for (table, check) in [
-        (TOPIC_CONFIGS, check_topic_value as fn(&str, &str, Capabilities) -> _),
+        (TOPIC_CONFIGS, check_topic_value as fn(&str, &str) -> _),
         (BROKER_CONFIGS, check_broker_value),
     ] {
         assert!(table.is_sorted_by(|one, other| one.name < other.name));
         for key in table {
             if let Some(default) = key.default {
-                assert_eq!(check(key.name, default, NOW), Ok(()), "{}", key.name);
+                assert_eq!(check(key.name, default), Ok(()), "{}", key.name);
             }
             assert!(key.doc.ends_with('.') && !key.doc.contains('\n'), "{}", key.name);
         }
@@ -67,10 +64,10 @@ fn values_are_refused_with_kafkas_words() {
         ("flush.messages", "0", "Value must be at least 1"),
     ];
     for (name, value, reason) in cases {
-        let error = check_topic_value(name, value, LATER).unwrap_err().to_string();
+        let error = check_topic_value(name, value).unwrap_err().to_string();
         assert_eq!(error, format!("Invalid value {value} for configuration {name}: {reason}"));
     }
-    let message = |name, value| check_topic_value(name, value, NOW).unwrap_err().to_string();
+    let message = |name, value| check_topic_value(name, value).unwrap_err().to_string();
     assert_eq!(message("nope", "1"), "Unknown topic config name: nope");
     assert_eq!(
         message("cleanup.policy", "delete,"),
@@ -82,7 +79,6 @@ fn values_are_refused_with_kafkas_words() {
          leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the \
          following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
     );
-    assert!(message("cleanup.policy", "compact,delete").contains("not supported yet"));
     assert!(message("remote.storage.enable", "TRUE").contains("Tiered Storage"));
     assert!(message("retention.ms", &"1".repeat(32_768)).contains("32767 bytes"));
 }
@@ -105,7 +101,7 @@ fn values_are_taken_that_kafka_takes() {
         ("local.retention.ms", "999999999999"),
         ("compression.gzip.level", "-1"),
     ] {
-        assert_eq!(check_topic_value(name, value, LATER), Ok(()), "{name}={value}");
+        assert_eq!(check_topic_value(name, value), Ok(()), "{name}={value}");
     }
 }
 
@@ -116,10 +112,10 @@ fn lags_of_compaction_must_not_cross() {
     };
     let both = configs(&[("min.compaction.lag.ms", "100"), ("max.compaction.lag.ms", "50")]);
     assert_eq!(
-        check_topic_configs(&both, NOW).unwrap_err().to_string(),
+        check_topic_configs(&both).unwrap_err().to_string(),
         "conflict topic config setting min.compaction.lag.ms (100) > max.compaction.lag.ms (50)"
     );
-    assert_eq!(check_topic_configs(&configs(&[("min.compaction.lag.ms", "100")]), NOW), Ok(()));
+    assert_eq!(check_topic_configs(&configs(&[("min.compaction.lag.ms", "100")])), Ok(()));
 }
 
 #[test]

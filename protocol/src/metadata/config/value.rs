@@ -4,13 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{Check, ConfigKey, Kind, VALUE_UNITS_MAX, broker_key, topic_key};
 
-/// What the broker can do, and so which values it may promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Capabilities {
-    /// Logs can be compacted by key.
-    pub compaction: bool,
-}
-
 /// Why a text is no value of a config. Kafka answers it with INVALID_CONFIG.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidValue {
@@ -54,15 +47,10 @@ pub enum InvalidValue {
 }
 
 /// Whether a topic's config may have this value.
-pub fn check_topic_value(
-    name: &str,
-    value: &str,
-    capabilities: Capabilities,
-) -> Result<(), InvalidValue> {
+pub fn check_topic_value(name: &str, value: &str) -> Result<(), InvalidValue> {
     let key = topic_key(name).ok_or_else(|| InvalidValue::UnknownTopicConfig(name.to_owned()))?;
     check_value(key, value)?;
     match name {
-        "cleanup.policy" => check_cleanup(value, capabilities),
         "remote.storage.enable" if value.trim().eq_ignore_ascii_case("true") => {
             Err(InvalidValue::Unsupported(
                 "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.",
@@ -73,12 +61,9 @@ pub fn check_topic_value(
 }
 
 /// Whether all configs of one topic may stand together.
-pub fn check_topic_configs(
-    configs: &BTreeMap<String, String>,
-    capabilities: Capabilities,
-) -> Result<(), InvalidValue> {
+pub fn check_topic_configs(configs: &BTreeMap<String, String>) -> Result<(), InvalidValue> {
     for (name, value) in configs {
-        check_topic_value(name, value, capabilities)?;
+        check_topic_value(name, value)?;
     }
     let number = |name: &str| {
         let own = configs.get(name).map(String::as_str);
@@ -92,23 +77,9 @@ pub fn check_topic_configs(
 }
 
 /// Whether a broker's config may have this value.
-pub fn check_broker_value(
-    name: &str,
-    value: &str,
-    capabilities: Capabilities,
-) -> Result<(), InvalidValue> {
+pub fn check_broker_value(name: &str, value: &str) -> Result<(), InvalidValue> {
     let key = broker_key(name).ok_or_else(|| InvalidValue::UnknownBrokerConfig(name.to_owned()))?;
-    check_value(key, value)?;
-    if name == "log.cleanup.policy" { check_cleanup(value, capabilities) } else { Ok(()) }
-}
-
-fn check_cleanup(value: &str, capabilities: Capabilities) -> Result<(), InvalidValue> {
-    if !capabilities.compaction && list_items(value).any(|item| item == "compact") {
-        return Err(InvalidValue::Unsupported(
-            "cleanup.policy=compact is not supported yet: this broker keeps logs by time and size only (cleanup.policy=delete).",
-        ));
-    }
-    Ok(())
+    check_value(key, value)
 }
 
 /// The items of a list's text: what stands between commas, without the blanks around it.

@@ -176,10 +176,8 @@ impl Draft<'_> {
         before: &ConfigMap,
         after: &ConfigMap,
     ) -> Result<(), Refusal> {
-        let capabilities = self.rules.capabilities;
         if let Resource::Topic(_) = resource {
-            return check_topic_configs(after, capabilities)
-                .map_err(|why| invalid_config(why.to_string()));
+            return check_topic_configs(after).map_err(|why| invalid_config(why.to_string()));
         }
         let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
         let (mut fixed, mut single) = (Vec::new(), Vec::new());
@@ -205,8 +203,7 @@ impl Draft<'_> {
             )));
         }
         for (key, value) in changed {
-            check_broker_value(key, value, capabilities)
-                .map_err(|why| invalid_request(why.to_string()))?;
+            check_broker_value(key, value).map_err(|why| invalid_request(why.to_string()))?;
         }
         Ok(())
     }

@@ -24,12 +24,8 @@ struct Cluster {
 
 impl Cluster {
     fn of(brokers: i32) -> Self {
-        let rules = Controller {
-            broker: broker(1),
-            at_start: ConfigMap::new(),
-            capabilities: Capabilities::default(),
-            partitions_max: 20_000,
-        };
+        let rules =
+            Controller { broker: broker(1), at_start: ConfigMap::new(), partitions_max: 20_000 };
         let mut cluster = Self { rules, image: Image::new(), seed: 0 };
         for id in 1..=brokers {
             assert_eq!(cluster.run(Command::RegisterBroker(registration(id))), Reply::Noted);
@@ -459,7 +455,6 @@ fn topics_grow_as_kafka_lets_them() {
 fn lists_are_appended_to_and_subtracted_from() {
     use OperationKind::{Append, Delete, Set, Subtract};
     let mut cluster = Cluster::of(1);
-    cluster.rules.capabilities.compaction = true;
     cluster.create(named("t", 1, 1)).unwrap();
     // operation │ value │ what the topic has then, as Kafka 4.3.1 answers the same steps
     let steps = [

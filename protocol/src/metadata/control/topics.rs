@@ -161,8 +161,7 @@ impl Draft<'_> {
                 nulls.join(",")
             )));
         }
-        check_topic_configs(&configs, self.rules.capabilities)
-            .map_err(|why| invalid(why.to_string()))?;
+        check_topic_configs(&configs).map_err(|why| invalid(why.to_string()))?;
         for (name, value) in &mut configs {
             *value = canonical(topic_key(name), value);
         }
