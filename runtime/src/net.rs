@@ -78,12 +78,12 @@ enum SenderKind {
 
 /// A port that this process owns and its shards may share. Fails loudly if another process
 /// listens there. Keep it while the shards listen.
-pub struct PortClaim(real::net::PortClaim);
+pub struct PortClaim(real::port::PortClaim);
 
 impl PortClaim {
     /// Claims `addr`; port 0 picks a free one.
     pub fn new(addr: SocketAddr) -> io::Result<Self> {
-        real::net::PortClaim::new(addr).map(Self)
+        real::port::PortClaim::new(addr).map(Self)
     }
     /// The address with its real port, for [`crate::World::listen`] with
     /// [`ListenOptions::shared`].

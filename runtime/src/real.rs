@@ -6,6 +6,7 @@ pub(crate) mod machine;
 pub(crate) mod memory;
 pub(crate) mod mesh;
 pub(crate) mod net;
+pub(crate) mod port;
 pub(crate) mod shard;
 pub(crate) mod signal;
 pub(crate) mod task;

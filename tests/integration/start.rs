@@ -65,7 +65,8 @@ fn a_port_that_is_taken() {
         let mut fixture = Fixture::prepare(&format!("start-port-{which}"), "");
         let port = [fixture.plan.kafka, fixture.plan.native, fixture.plan.admin][which];
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
-        judge(&refusal(&fixture, &[]), &[&port.to_string()]);
+        let holder = format!("process {} ", std::process::id());
+        judge(&refusal(&fixture, &[]), &[&port.to_string(), &holder]);
         drop(taken);
         // Nothing is left behind that would keep it from starting afterwards.
         fixture.launch();

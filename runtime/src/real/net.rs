@@ -25,42 +25,6 @@ const SLICES_MAX: usize = 1024;
 /// How long to wait after accepting failed, for descriptors to be closed elsewhere.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// How often a port that is taken is asked for again.
-const CLAIM_TRIES: u32 = 200;
-/// And after how long each time.
-const CLAIM_PAUSE: Duration = Duration::from_millis(10);
-
-pub(crate) struct PortClaim {
-    _socket: OwnedFd,
-    addr: SocketAddr,
-}
-
-impl PortClaim {
-    /// Binds without SO_REUSEPORT, which fails if anybody listens there, and then allows our own
-    /// shards to bind beside it. SO_REUSEADDR lets it pass connections that are only dying.
-    pub(crate) fn new(addr: SocketAddr) -> io::Result<Self> {
-        let mut tries = 0;
-        let socket = loop {
-            match bound_socket(addr, &[libc::SO_REUSEADDR]) {
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < CLAIM_TRIES => {
-                    // The kernel takes a killed process's io_uring apart after the process is gone,
-                    // and its listeners last until then (measured: 10 to 15 ms). A supervisor that
-                    // starts the next process at once must not find the port taken by the last one.
-                    tries += 1;
-                    std::thread::sleep(CLAIM_PAUSE);
-                }
-                bound => break bound?,
-            }
-        };
-        set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
-        let addr = local_addr(socket.as_raw_fd())?;
-        Ok(Self { _socket: socket, addr })
-    }
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-}
-
 pub(crate) struct Listener {
     shared: Rc<Accepting>,
     addr: SocketAddr,
@@ -300,7 +264,7 @@ fn shutdown(descriptor: RawFd, how: Shutdown) {
     unsafe { libc::shutdown(descriptor, how) };
 }
 
-fn bound_socket(addr: SocketAddr, options: &[libc::c_int]) -> io::Result<OwnedFd> {
+pub(super) fn bound_socket(addr: SocketAddr, options: &[libc::c_int]) -> io::Result<OwnedFd> {
     let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: a system call without pointers.
     let socket = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
@@ -341,7 +305,7 @@ fn bind<N>(socket: &OwnedFd, name: &N) -> io::Result<()> {
     check(unsafe { libc::bind(socket.as_raw_fd(), std::ptr::from_ref(name).cast(), size) })
 }
 
-fn set_option(socket: &OwnedFd, level: i32, option: i32, value: i32) -> io::Result<()> {
+pub(super) fn set_option(socket: &OwnedFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     set_raw_option(socket.as_raw_fd(), level, option, value)
 }
 
@@ -351,7 +315,7 @@ fn set_raw_option(descriptor: RawFd, level: i32, option: i32, value: i32) -> io:
     check(unsafe { libc::setsockopt(descriptor, level, option, at, size) })
 }
 
-fn local_addr(descriptor: RawFd) -> io::Result<SocketAddr> {
+pub(super) fn local_addr(descriptor: RawFd) -> io::Result<SocketAddr> {
     // SAFETY: the descriptor is an open socket; the listener type is a mere handle here, and
     // `ManuallyDrop` keeps it from closing what it does not own.
     let socket =
