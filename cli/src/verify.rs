@@ -160,7 +160,7 @@ pub(crate) fn check(dir: &Path) -> Result<Report, CannotCheck> {
     explained.file("lock");
     let mut partitions = Vec::new();
     for shard in 0..manifest.shards {
-        let state = shard::read(&directory, shard, &mut explained, &mut report)?;
+        let state = shard::read(&directory, (shard, manifest.uuid), &mut explained, &mut report)?;
         partitions.extend(state);
     }
     report.counts.shards = u64::from(manifest.shards);

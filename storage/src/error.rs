@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::limits::FORMAT_VERSION;
 use protocol::offset::Offset;
 
 /// Why a store takes nothing more: its disk failed, or it was closed.
@@ -145,9 +146,17 @@ pub enum OpenError {
         /// Who wants to use it.
         expected: String,
     },
-    /// Written by a newer release (R25).
-    #[error("format version {0} is newer than this program")]
-    Newer(u32),
+    /// The manifest was put over another directory's, or the shard's files are another's (R19).
+    #[error(
+        "shard {0}'s journal is not of the directory that the manifest names: files of two \
+             directories are mixed"
+    )]
+    Mixed(u32),
+    /// Written by another release (R25).
+    #[error(
+        "format version {0} is of another release: this program reads version {FORMAT_VERSION}"
+    )]
+    Version(u32),
     /// The manifest is missing although there are data, or it is damaged (R19).
     #[error("the manifest is {0}: the directory is not to be trusted")]
     Manifest(&'static str),

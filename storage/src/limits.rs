@@ -30,6 +30,9 @@ pub const READ_ERRORS_MAX: u32 = 8;
 pub(crate) const PAGE_BYTES: usize = 4096;
 /// Copies of the superblock.
 pub(crate) const SUPERBLOCK_COPIES: usize = 4;
+/// Version of the format: of the manifest and the superblock. Parts that are read after them have
+/// numbers of their own.
+pub(crate) const FORMAT_VERSION: u32 = 2;
 /// Clusters name themselves in at most this many bytes.
 pub const CLUSTER_ID_BYTES_MAX: usize = 256;
 

@@ -10,13 +10,13 @@ use crate::bytes::{Decoder, Encode, Short};
 use crate::config::Identity;
 use crate::error::OpenError;
 use crate::journal::superblock::{BadPage, sign, verify};
-use crate::limits::{CLUSTER_ID_BYTES_MAX, PAGE_BYTES};
+use crate::limits::{CLUSTER_ID_BYTES_MAX, FORMAT_VERSION, PAGE_BYTES};
 use crate::store::background::move_into;
 use crate::store::files::{Paths, parse_topic};
 use protocol::ids::{BrokerId, PartitionIndex, TopicPartition};
 
 const MAGIC: [u8; 8] = *b"CORELOGM";
-const VERSION: u32 = 1;
+const VERSION: u32 = FORMAT_VERSION;
 
 /// What a directory says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl DataDir {
     /// Takes the directory for `identity`, making it if it does not exist or is empty.
     ///
     /// # Errors
-    /// It is in use, somebody else's, of a newer release, or not readable.
+    /// It is in use, somebody else's, of another release, or not readable.
     pub async fn open(
         world: &World,
         dir: &Path,
@@ -190,7 +190,7 @@ impl Manifest {
     /// Reads a directory's manifest.
     ///
     /// # Errors
-    /// It is missing, damaged, or of a newer release.
+    /// It is missing, damaged, or of another release.
     pub async fn read(world: &World, dir: &Path) -> Result<Self, OpenError> {
         let path = manifest_path(dir);
         let page =
@@ -207,7 +207,7 @@ impl Manifest {
     fn decode(page: &[u8]) -> Result<Self, OpenError> {
         verify(page, MAGIC, VERSION).map_err(|bad| match bad {
             BadPage::Damaged => OpenError::Manifest("damaged"),
-            BadPage::Newer(version) => OpenError::Newer(version),
+            BadPage::Version(version) => OpenError::Version(version),
         })?;
         Self::fields(&page[16..])
             .map_err(|_short| OpenError::Manifest("damaged"))?

@@ -92,7 +92,6 @@ fn a_directory_that_another_broker_holds() {
 }
 
 #[test]
-#[ignore = "a journal does not name the cluster of its directory yet; docs/testing.md names this gap"]
 fn a_directory_whose_manifest_is_of_another_cluster() {
     if is_foreign() {
         return;

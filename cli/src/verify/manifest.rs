@@ -6,13 +6,15 @@ use super::bytes::{BLOCK, Fields, crc_without, u32_at};
 use super::{CannotCheck, Directory, Report};
 
 const CRC_AT: usize = 12;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const CLUSTER_ID_BYTES_MAX: usize = 256;
 
 /// What the rest of the check needs of it.
 #[derive(Debug)]
 pub(super) struct Manifest {
     pub(super) shards: u32,
+    /// The directory's uuid.
+    pub(super) uuid: [u8; 16],
 }
 
 /// A bound on what is believed: more shards than any machine has cores.
@@ -27,16 +29,13 @@ pub(super) fn read(directory: &Directory, report: &mut Report) -> Result<Manifes
         return Err(foreign("this is not the manifest of a data directory".to_owned()));
     }
     let version = u32_at(&bytes, 8);
-    if version > VERSION {
+    if version != VERSION {
         return Err(foreign(format!(
-            "format version {version} is newer than this program's {VERSION}"
+            "format version {version} is of another release: this program reads {VERSION}"
         )));
     }
     if u32_at(&bytes, CRC_AT) != crc_without(&bytes, CRC_AT) {
         report.find(path, 0, "the checksum does not hold");
-    }
-    if version == 0 {
-        report.find(path, 8, "version 0 does not exist");
     }
     let shards = u32_at(&bytes, 36);
     if shards == 0 || shards > SHARDS_MAX {
@@ -51,5 +50,5 @@ pub(super) fn read(directory: &Directory, report: &mut Report) -> Result<Manifes
     if fields.0.iter().any(|&byte| byte != 0) {
         report.find(path, 42 + length as u64, "the rest of the block is not zero");
     }
-    Ok(Manifest { shards })
+    Ok(Manifest { shards, uuid: bytes[16..32].try_into().expect("sixteen bytes") })
 }

@@ -10,7 +10,7 @@ use super::{CannotCheck, Directory, Report, checkpoint, ring, superblock};
 /// Reads a shard's journal and answers its partitions as they stand at its end.
 pub(super) fn read(
     directory: &Directory,
-    shard: u32,
+    (shard, uuid): (u32, [u8; 16]),
     explained: &mut Explained,
     report: &mut Report,
 ) -> Result<Vec<Replica>, CannotCheck> {
@@ -20,6 +20,9 @@ pub(super) fn read(
     let Some(superblock) = superblock::read(directory, &path, shard, report)? else {
         return Ok(Vec::new());
     };
+    if superblock.directory != uuid {
+        report.find(&path, 100, "the journal is not of the directory that the manifest names");
+    }
     let recorded = if superblock.checkpoint == 0 {
         Some(Vec::new())
     } else {

@@ -22,6 +22,8 @@ pub(super) struct Superblock {
     pub(super) replay_prev_hash: u64,
     pub(super) durable_position: u64,
     pub(super) incarnation: u32,
+    /// The directory it was made in.
+    pub(super) directory: [u8; 16],
 }
 
 /// Reads all copies, reports those that do not hold, and answers the newest that does.
@@ -68,7 +70,7 @@ pub(super) fn parse(block: &[u8], shard: u32) -> Result<Superblock, String> {
     if u32_at(block, CRC_AT) != crc_without(block, CRC_AT) {
         return Err("the checksum does not hold".to_owned());
     }
-    if u32_at(block, 8) != 1 {
+    if u32_at(block, 8) != 2 {
         return Err(format!("version {} is unknown", u32_at(block, 8)));
     }
     if u32_at(block, 40) != shard {
@@ -84,6 +86,7 @@ pub(super) fn parse(block: &[u8], shard: u32) -> Result<Superblock, String> {
         replay_prev_hash: u64_at(block, 80),
         durable_position: u64_at(block, 88),
         incarnation: u32_at(block, 96),
+        directory: block[100..116].try_into().expect("sixteen bytes"),
     };
     if !found.ring_file_bytes.is_power_of_two() || found.ring_file_bytes < RING_FILE_BYTES_MIN {
         return Err(format!("a ring file size of {} is not possible", found.ring_file_bytes));

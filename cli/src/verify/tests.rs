@@ -160,7 +160,7 @@ fn a_directory_that_cannot_be_checked_says_why() {
     drop(held);
     assert!(check(root).is_ok());
     let mut manifest = fs::read(root.join("manifest")).unwrap();
-    manifest[8] = 2;
+    manifest[8] = 1;
     fs::write(root.join("manifest"), manifest).unwrap();
     assert!(matches!(check(root), Err(CannotCheck::Foreign { .. })));
     assert!(matches!(check(&root.join("nowhere")), Err(CannotCheck::Read { .. })));

@@ -4,10 +4,12 @@ use protocol::crc::crc32c;
 
 use crate::bytes::{Decoder, Encode, Short};
 use crate::journal::group::JournalId;
-use crate::limits::{PAGE_BYTES, RING_FILE_BYTES_MAX, RING_FILE_BYTES_MIN, SUPERBLOCK_COPIES};
+use crate::limits::{
+    FORMAT_VERSION, PAGE_BYTES, RING_FILE_BYTES_MAX, RING_FILE_BYTES_MIN, SUPERBLOCK_COPIES,
+};
 
 const MAGIC: [u8; 8] = *b"CORELOGS";
-const VERSION: u32 = 1;
+const VERSION: u32 = FORMAT_VERSION;
 
 /// The newest checkpoint and the group that follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(crate) struct Superblock {
     pub(crate) replay: Anchor,
     pub(crate) durable: u64,
     pub(crate) incarnation: u32,
+    /// The directory it was made in, as the manifest names it.
+    pub(crate) directory: [u8; 16],
     /// Its own checksum, as found or as written.
     pub(crate) crc: u32,
 }
@@ -43,7 +47,8 @@ pub(crate) struct Anchor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadPage {
     Damaged,
-    Newer(u32),
+    /// Intact, of another format version.
+    Version(u32),
 }
 
 impl Superblock {
@@ -64,6 +69,7 @@ impl Superblock {
         page.put_u64(self.replay.prev_hash);
         page.put_u64(self.durable);
         page.put_u32(self.incarnation);
+        page.put(&self.directory);
         page.resize(PAGE_BYTES, 0);
         self.crc = sign(&mut page);
         page
@@ -95,6 +101,7 @@ impl Superblock {
             },
             durable: fields.u64()?,
             incarnation: fields.u32()?,
+            directory: fields.array()?,
             crc,
         })
     }
@@ -109,7 +116,7 @@ impl Superblock {
                     newest = Some(found);
                 }
                 Ok(_) => {}
-                Err(BadPage::Newer(version)) => return Err(BadPage::Newer(version)),
+                Err(BadPage::Version(version)) => return Err(BadPage::Version(version)),
                 Err(BadPage::Damaged) => damaged += 1,
             }
         }
@@ -124,7 +131,7 @@ pub(crate) fn sign(page: &mut [u8]) -> u32 {
     crc
 }
 
-/// Checks magic, checksum and version of a page, in the order that lets a newer version be told
+/// Checks magic, checksum and version of a page, in the order that lets another version be told
 /// from damage. Returns the checksum.
 pub(crate) fn verify(page: &[u8], magic: [u8; 8], version: u32) -> Result<u32, BadPage> {
     if page.len() < PAGE_BYTES || page[..8] != magic {
@@ -140,7 +147,7 @@ pub(crate) fn verify(page: &[u8], magic: [u8; 8], version: u32) -> Result<u32, B
         return Err(BadPage::Damaged);
     }
     if number(8) != version {
-        return Err(BadPage::Newer(number(8)));
+        return Err(BadPage::Version(number(8)));
     }
     Ok(number(12))
 }

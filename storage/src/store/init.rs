@@ -37,8 +37,9 @@ pub(crate) async fn make(
     world: &World,
     config: &StoreConfig,
     paths: &Paths,
+    directory: [u8; 16],
 ) -> Result<Superblock, OpenError> {
-    let made = make_files(world, config, paths).await;
+    let made = make_files(world, config, paths, directory).await;
     made.map_err(|error| OpenError::Io {
         what: "make the journal in",
         path: paths.shard.clone(),
@@ -46,7 +47,12 @@ pub(crate) async fn make(
     })
 }
 
-async fn make_files(world: &World, config: &StoreConfig, paths: &Paths) -> io::Result<Superblock> {
+async fn make_files(
+    world: &World,
+    config: &StoreConfig,
+    paths: &Paths,
+    directory: [u8; 16],
+) -> io::Result<Superblock> {
     let disk = world.disk();
     disk.create_dir_all(&paths.shard).await?;
     disk.create_dir_all(&paths.topics).await?;
@@ -75,6 +81,7 @@ async fn make_files(world: &World, config: &StoreConfig, paths: &Paths) -> io::R
         replay: Anchor { position: 0, sequence: 1, prev_hash: 0 },
         durable: 0,
         incarnation: 0,
+        directory,
         crc: 0,
     };
     let page = superblock.encode();

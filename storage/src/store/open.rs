@@ -44,9 +44,10 @@ pub(crate) async fn open(
     init::check(&config)?;
     let started = world.now();
     let mut report = RecoveryReport::default();
-    touch_manifest(&world, &config.dir).await?;
+    let manifest = touch_manifest(&world, &config.dir).await?;
     let paths = Paths::new(&config.dir, u32::from(config.shard.0));
-    let (superblock, checkpoint) = load_start(&world, &config, &paths, &mut report).await?;
+    let (superblock, checkpoint) =
+        load_start(&world, &config, &paths, &manifest, &mut report).await?;
     let files = open_ring(&world, &paths, superblock.file_bytes).await?;
     let scan = scan_ring(&files, &superblock, &mut report).await?;
     let start = Start {
@@ -105,7 +106,7 @@ fn fence_error(inner: &Inner) -> OpenError {
 
 /// The manifest is the first file an executor opens: it is whole and written, and tells how the
 /// device is driven.
-async fn touch_manifest(world: &World, dir: &Path) -> Result<(), OpenError> {
+async fn touch_manifest(world: &World, dir: &Path) -> Result<Manifest, OpenError> {
     let path = manifest_path(dir);
     match world.disk().open(&path, OpenOptions::default()).await {
         Ok(file) => {
@@ -117,7 +118,7 @@ async fn touch_manifest(world: &World, dir: &Path) -> Result<(), OpenError> {
         }
         Err(error) => return Err(OpenError::Io { what: "open", path, error }),
     }
-    Manifest::read(world, dir).await.map(|_| ())
+    Manifest::read(world, dir).await
 }
 
 /// The superblock and the checkpoint it names; a new journal if there is none.
@@ -125,6 +126,7 @@ async fn load_start(
     world: &World,
     config: &StoreConfig,
     paths: &Paths,
+    manifest: &Manifest,
     report: &mut RecoveryReport,
 ) -> Result<(Superblock, Option<Checkpoint>), OpenError> {
     let disk = world.disk();
@@ -134,7 +136,7 @@ async fn load_start(
             return Err(OpenError::Journal("the superblock is missing"));
         }
         report.fresh = true;
-        return Ok((init::make(world, config, paths).await?, None));
+        return Ok((init::make(world, config, paths, manifest.directory).await?, None));
     }
     // A run that was killed may have left names that no sync covered.
     for dir in [&paths.shard, &paths.root.join("shards"), &paths.root] {
@@ -147,8 +149,12 @@ async fn load_start(
     })?;
     let (superblock, damaged) = Superblock::choose(&bytes).map_err(|bad| match bad {
         BadPage::Damaged => OpenError::Journal("no copy of the superblock is intact"),
-        BadPage::Newer(version) => OpenError::Newer(version),
+        BadPage::Version(version) => OpenError::Version(version),
     })?;
+    let shard = u32::from(config.shard.0);
+    if superblock.directory != manifest.directory || superblock.shard != shard {
+        return Err(OpenError::Mixed(shard));
+    }
     if damaged > 0 {
         report.hit(Rule::R6);
     }

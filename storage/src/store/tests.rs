@@ -218,6 +218,42 @@ fn a_superblock_with_no_intact_copy_keeps_the_shard_shut() {
     );
 }
 
+#[test]
+fn r19_a_journal_of_another_directory_is_not_opened() {
+    // Two directories of the same broker, so only their uuids differ.
+    let other = Sim::new(2);
+    other.run(async |world| some_batches(world, 1).await).expect("it ends");
+    let theirs = other.disk(NodeId(0)).peek("/data/manifest").unwrap();
+    let damage = |disk: &SimDisk| disk.plant("/data/manifest", &theirs).unwrap();
+    scene(
+        async |world| some_batches(world, 3).await,
+        damage,
+        async |world| {
+            assert!(matches!(try_open(&world).await, Err(OpenError::Mixed(0))));
+        },
+    );
+}
+
+#[test]
+fn r19_a_journal_of_another_shard_is_not_opened() {
+    let damage = |disk: &SimDisk| {
+        for name in ["superblock", "ring-0", "ring-1", "ring-2", "ring-3"] {
+            let bytes = disk.peek(format!("/data/shards/0/{name}")).unwrap();
+            disk.plant(format!("/data/shards/1/{name}"), &bytes).unwrap();
+        }
+    };
+    scene(
+        async |world| some_batches(world, 3).await,
+        damage,
+        async |world| {
+            drop(open(&world).await);
+            let config = StoreConfig { shard: ShardId(1), ..config() };
+            let opened = Store::open(world.clone(), config).await;
+            assert!(matches!(opened, Err(OpenError::Mixed(1))));
+        },
+    );
+}
+
 fn index_file(index: i32) -> PathBuf {
     let dir = Path::new("/data/topics/07070707-0707-0707-0707-070707070707");
     dir.join(index.to_string()).join("00000000000000000000.index")

@@ -10,6 +10,7 @@ use protocol::{LeaderEpoch, Offset};
 pub(super) const TOPIC: [u8; 16] = [7; 16];
 pub(super) const RING_FILE_BYTES: usize = 65_536;
 const UUID: [u8; 16] = [9; 16];
+const DIRECTORY: [u8; 16] = [5; 16];
 const LOG: u32 = 3;
 
 /// The directory, and what tests want to know about it.
@@ -244,13 +245,14 @@ fn checkpoint(parts: &[Part<'_>], as_of: u64) -> Vec<u8> {
 fn superblock() -> Vec<u8> {
     let mut block = vec![0; 4096];
     put(&mut block, 0, b"CORELOGS");
-    put(&mut block, 8, &1u32.to_le_bytes());
+    put(&mut block, 8, &2u32.to_le_bytes());
     put(&mut block, 16, &UUID);
     put(&mut block, 32, &4u64.to_le_bytes());
     put(&mut block, 48, &(RING_FILE_BYTES as u64).to_le_bytes());
     put(&mut block, 56, &1u64.to_le_bytes());
     put(&mut block, 72, &1u64.to_le_bytes());
     put(&mut block, 96, &1u32.to_le_bytes());
+    put(&mut block, 100, &DIRECTORY);
     put_crc(&mut block, 12);
     block.repeat(4)
 }
@@ -258,8 +260,8 @@ fn superblock() -> Vec<u8> {
 fn manifest() -> Vec<u8> {
     let mut block = vec![0; 4096];
     put(&mut block, 0, b"CORELOGM");
-    put(&mut block, 8, &1u32.to_le_bytes());
-    put(&mut block, 16, &[5; 16]);
+    put(&mut block, 8, &2u32.to_le_bytes());
+    put(&mut block, 16, &DIRECTORY);
     put(&mut block, 32, &1u32.to_le_bytes());
     put(&mut block, 36, &1u32.to_le_bytes());
     put(&mut block, 40, &4u16.to_le_bytes());
