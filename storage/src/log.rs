@@ -8,6 +8,7 @@ pub(crate) mod disk;
 pub(crate) mod epochs;
 pub(crate) mod producers;
 mod read;
+mod rebuild;
 mod retention;
 pub(crate) mod state;
 pub(crate) mod tail;

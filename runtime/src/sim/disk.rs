@@ -9,7 +9,9 @@
 //! stored.
 
 mod blocks;
+mod faults;
 mod file;
+mod image;
 mod inode;
 mod names;
 
@@ -20,9 +22,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use faults::{CrashPlan, DiskFaults, DiskOp, Latency};
 pub(crate) use file::File;
-use inode::Inode;
-use names::{Entry, NameChange, Names, key_of};
+use image::Image;
 
 use super::{World, salt};
 use crate::OpenOptions;
@@ -47,135 +49,6 @@ struct State {
     fail_next: RefCell<BTreeMap<DiskOp, VecDeque<Option<ErrorKind>>>>,
     /// Lock files held; they end with the process.
     locks: RefCell<BTreeSet<PathBuf>>,
-}
-
-/// Everything the device holds. Cloning shares it all.
-#[derive(Clone, Default)]
-struct Image {
-    visible: Rc<Names>,
-    durable: Rc<Names>,
-    pending: Vec<NameChange>,
-    inodes: BTreeMap<u64, Rc<Inode>>,
-    /// How many times a file is open; gone with the process.
-    open: BTreeMap<u64, usize>,
-    /// Numbers inodes and writes.
-    next: u64,
-}
-
-/// What can be done to a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DiskOp {
-    /// `File::read_at`, `Disk::read_to_end`.
-    Read,
-    /// `File::write_chunk`, `File::zero`, the write in `Disk::replace`.
-    Write,
-    /// `File::sync`, `Disk::sync_dir`, the syncs in `Disk::replace`.
-    Sync,
-    /// `File::allocate`.
-    Allocate,
-    /// Opening, creating, renaming, removing, listing, truncating.
-    Name,
-}
-
-/// How long operations take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Latency {
-    /// At least this.
-    pub least: Duration,
-    /// Plus up to this, evenly.
-    pub spread: Duration,
-}
-
-impl Latency {
-    /// No time at all: the operation is done within the call.
-    pub const NONE: Self = Self { least: Duration::ZERO, spread: Duration::ZERO };
-
-    const fn micros(least: u64, spread: u64) -> Self {
-        Self { least: Duration::from_micros(least), spread: Duration::from_micros(spread) }
-    }
-}
-
-/// What the device does wrong, and how fast it is. Chances are per operation, 0 to 1.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DiskFaults {
-    /// Only files whose path contains this; all if empty.
-    pub only: String,
-    /// A read fails.
-    pub read_error: f64,
-    /// A read returns a block's earlier version.
-    pub read_old: f64,
-    /// A read returns one bit flipped; the disk still has it right.
-    pub read_flip: f64,
-    /// A write fails; how much of it landed is open.
-    pub write_error: f64,
-    /// A write stops short of its end for want of space, although there is some.
-    pub write_short: f64,
-    /// A write succeeds at another place in the same file.
-    pub write_misdirected: f64,
-    /// A sync fails; what it would have covered is lost, and the next sync succeeds.
-    pub sync_error: f64,
-    /// Syncs and synchronous writes return Ok and do nothing: a device that lies.
-    pub sync_lies: bool,
-    /// The device's size; unbounded if `None`.
-    pub capacity_bytes: Option<u64>,
-    /// Time of reads.
-    pub read: Latency,
-    /// Time of writes.
-    pub write: Latency,
-    /// Time of syncs, and on top of a synchronous write.
-    pub sync: Latency,
-    /// Time of everything else.
-    pub name: Latency,
-    /// An operation takes `outlier_time` longer.
-    pub outlier: f64,
-    /// See `outlier`.
-    pub outlier_time: Duration,
-    /// After so many operations in all the power is cut: nothing completes any more
-    /// ([`SimDisk::halted`]).
-    pub halt_after_ops: Option<u64>,
-}
-
-impl Default for DiskFaults {
-    /// A healthy NVMe device.
-    fn default() -> Self {
-        Self {
-            only: String::new(),
-            read_error: 0.0,
-            read_old: 0.0,
-            read_flip: 0.0,
-            write_error: 0.0,
-            write_short: 0.0,
-            write_misdirected: 0.0,
-            sync_error: 0.0,
-            sync_lies: false,
-            capacity_bytes: None,
-            read: Latency::micros(60, 60),
-            write: Latency::micros(20, 60),
-            sync: Latency::micros(30, 200),
-            name: Latency::micros(20, 100),
-            outlier: 0.0,
-            outlier_time: Duration::from_secs(60),
-            halt_after_ops: None,
-        }
-    }
-}
-
-impl DiskFaults {
-    /// A healthy device that takes no time: for tests that make many images.
-    pub fn instant() -> Self {
-        let none = Latency::NONE;
-        Self { read: none, write: none, sync: none, name: none, ..Self::default() }
-    }
-}
-
-/// How a power cut treats unsynced sectors.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CrashPlan {
-    /// The chance that a sector of a torn write has the new bytes. (A quarter of the writes are
-    /// lost whole, a quarter survive whole.)
-    pub survive: f64,
-    /// The chance that an unsynced sector is garbage.
-    pub garbage: f64,
 }
 
 impl SimDisk {
@@ -308,10 +181,7 @@ impl SimDisk {
         file.complete(number, bytes.len().div_ceil(BLOCK_BYTES), bytes.len() as u64, false, false);
         let covered = file.covered();
         file.make_durable(&covered);
-        let pending = std::mem::take(&mut image.pending);
-        for change in &pending {
-            Rc::make_mut(&mut image.durable).apply(change);
-        }
+        image.sync_all_names();
         Ok(())
     }
 
@@ -518,165 +388,6 @@ pub(crate) struct Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         self.disk.0.locks.borrow_mut().remove(&self.path);
-    }
-}
-
-impl Image {
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    fn file(&self, path: &Path) -> io::Result<u64> {
-        match self.visible.get(path) {
-            Some(Entry::File(inode)) => Ok(inode),
-            Some(Entry::Directory) => Err(ErrorKind::IsADirectory.into()),
-            None => Err(not_found(path)),
-        }
-    }
-    fn inode(&self, inode: u64) -> io::Result<&Inode> {
-        self.inodes.get(&inode).map(Rc::as_ref).ok_or_else(|| ErrorKind::NotFound.into())
-    }
-    fn inode_mut(&mut self, inode: u64) -> io::Result<&mut Inode> {
-        self.inodes.get_mut(&inode).map(Rc::make_mut).ok_or_else(|| ErrorKind::NotFound.into())
-    }
-    fn close(&mut self, inode: u64) {
-        if let Some(count) = self.open.get_mut(&inode) {
-            *count -= 1;
-            if *count == 0 {
-                self.open.remove(&inode);
-            }
-        }
-    }
-    fn used_bytes(&self) -> u64 {
-        let used = self.inodes.values().map(|inode| inode.used_blocks());
-        used.sum::<u64>() * BLOCK_BYTES as u64
-    }
-
-    fn change(&mut self, change: NameChange) {
-        Rc::make_mut(&mut self.visible).apply(&change);
-        self.pending.push(change);
-    }
-
-    fn create(&mut self, path: &Path) -> io::Result<u64> {
-        if let Ok(inode) = self.file(path) {
-            return Ok(inode);
-        }
-        let key = key_of(path).ok_or(ErrorKind::InvalidInput)?;
-        if !self.visible.is_directory(&key.0) {
-            return Err(not_found(&key.0));
-        }
-        let inode = self.number();
-        self.inodes.insert(inode, Rc::default());
-        self.change(NameChange::Put(key, Entry::File(inode)));
-        Ok(inode)
-    }
-
-    fn create_dir_all(&mut self, path: &Path) -> io::Result<()> {
-        match self.visible.get(path) {
-            Some(Entry::Directory) => return Ok(()),
-            Some(Entry::File(_)) => return Err(ErrorKind::AlreadyExists.into()),
-            None => {}
-        }
-        if let Some(parent) = path.parent() {
-            self.create_dir_all(parent)?;
-        }
-        let key = key_of(path).ok_or(ErrorKind::InvalidInput)?;
-        self.change(NameChange::Put(key, Entry::Directory));
-        Ok(())
-    }
-
-    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        let entry = self.visible.get(from).ok_or_else(|| not_found(from))?;
-        let (from, to) = (key_of(from), key_of(to));
-        let (from, to) = (from.ok_or(ErrorKind::InvalidInput)?, to.ok_or(ErrorKind::InvalidInput)?);
-        if !self.visible.is_directory(&to.0) {
-            return Err(not_found(&to.0));
-        }
-        self.change(NameChange::Move { from, to, entry });
-        self.prune();
-        Ok(())
-    }
-
-    fn remove(&mut self, path: &Path) {
-        if let Some(key) = key_of(path) {
-            self.change(NameChange::Remove(key));
-        }
-    }
-
-    fn remove_tree(&mut self, path: &Path) {
-        for (name, entry) in self.visible.children(path) {
-            match entry {
-                Entry::Directory => self.remove_tree(&path.join(name)),
-                Entry::File(_) => self.remove(&path.join(name)),
-            }
-        }
-        self.remove(path);
-    }
-
-    /// Makes the changes of one directory durable.
-    fn sync_names(&mut self, directory: &Path) {
-        let (synced, left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.pending).into_iter().partition(|c| c.touches(directory));
-        self.pending = left;
-        let durable = Rc::make_mut(&mut self.durable);
-        for change in &synced {
-            durable.apply(change);
-            if let NameChange::Move { from, .. } = change {
-                // It has moved on: its creation elsewhere must not bring the old name back.
-                self.pending.retain(|c| !matches!(c, NameChange::Put(at, _) if at == from));
-            }
-        }
-        self.prune();
-    }
-
-    /// Frees what no name, durable or not, and no open file refers to.
-    fn prune(&mut self) {
-        let mut named: BTreeSet<u64> = self.visible.inodes().collect();
-        named.extend(self.durable.inodes());
-        for change in &self.pending {
-            match change {
-                NameChange::Put(_, Entry::File(inode))
-                | NameChange::Move { entry: Entry::File(inode), .. } => {
-                    named.insert(*inode);
-                }
-                NameChange::Put(..) | NameChange::Move { .. } | NameChange::Remove(_) => {}
-            }
-        }
-        self.inodes.retain(|number, _| named.contains(number) || self.open.contains_key(number));
-    }
-
-    fn crashed(&self, plan: &CrashPlan, rng: &mut Rng) -> Self {
-        let mut names = self.durable.clone();
-        if !self.pending.is_empty() {
-            // File systems journal names in order: some prefix survives.
-            let survive = rng.below(self.pending.len() as u64 + 1) as usize;
-            let changed = Rc::make_mut(&mut names);
-            for change in &self.pending[..survive] {
-                changed.apply(change);
-            }
-            changed.drop_orphans();
-        }
-        let inodes = names.inodes().filter_map(|number| {
-            let inode = self.inodes.get(&number)?;
-            let after =
-                if inode.is_clean() { inode.clone() } else { Rc::new(inode.crashed(plan, rng)) };
-            Some((number, after))
-        });
-        let inodes = inodes.collect();
-        let (visible, durable) = (names.clone(), names);
-        Self { visible, durable, inodes, next: self.next, ..Self::default() }
-    }
-
-    fn killed(&self, rng: &mut Rng) -> Self {
-        let mut next = Self { open: BTreeMap::new(), ..self.clone() };
-        for inode in next.inodes.values_mut() {
-            if !inode.is_clean() {
-                *inode = Rc::new(inode.killed(rng));
-            }
-        }
-        next.prune();
-        next
     }
 }
 
