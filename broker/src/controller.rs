@@ -12,11 +12,11 @@ use protocol::metadata::control::{Command, Controller as Rules, Decision, Reply}
 use protocol::metadata::{Image, Record, Topic};
 use protocol::{LeaderEpoch, Offset, TopicId, TopicPartition};
 use runtime::sync::Semaphore;
-use runtime::{Map, ShardId};
+use runtime::{Map, ShardId, TaskClass};
 use std::collections::BTreeSet;
 use storage::{DataDir, LogConfig, Swept};
 
-use crate::metadata_log::{METADATA_PARTITION, MetadataLog, MetadataLogError};
+use crate::metadata_log::{Loaded, METADATA_TOPIC, MetadataLog, MetadataLogError};
 use crate::partition::Partition;
 use crate::settings;
 use crate::shard::{Gone, Shard};
@@ -47,27 +47,49 @@ impl Controller {
     /// Reads the metadata log and brings every shard to its state.
     pub(crate) async fn start(shard: &Rc<Shard>) -> Result<Rc<Self>, ChangeError> {
         let log = MetadataLog::open(&shard.world, &shard.store).await?;
-        let records = log.replay().await?;
+        let loaded = log.load().await?;
         let rules = Rules {
             broker: shard.node.broker_id,
             at_start: shard.config.kafka_settings.clone(),
             partitions_max: shard.config.limits.partitions_max * shard.count(),
         };
         let controller = Rc::new(Self { log, rules, turn: Semaphore::new(1) });
-        controller.adopt_all(shard, &records).await?;
+        controller.adopt_all(shard, &loaded).await?;
+        controller.snapshot_if_due(shard);
         Ok(controller)
     }
 
     /// Decides one wish on the newest image and commits what follows from it; with no records
     /// nothing is written.
-    async fn decide(&self, shard: &Rc<Shard>, command: Command) -> Result<Reply, ChangeError> {
+    async fn decide(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        command: Command,
+    ) -> Result<Reply, ChangeError> {
         let _turn = self.turn.acquire(1).await;
         let image = shard.view.image();
         let Decision { records, reply } = self.rules.step(command, &image, shard.world.random());
         if !records.is_empty() {
             self.commit(shard, &image, records).await?;
+            self.snapshot_if_due(shard);
         }
         Ok(reply)
+    }
+
+    /// Begins a snapshot beside everything else; changes go on meanwhile.
+    fn snapshot_if_due(self: &Rc<Self>, shard: &Rc<Shard>) {
+        let image = shard.view.image();
+        if !self.log.is_snapshot_due(&image) {
+            return;
+        }
+        let controller = Rc::clone(self);
+        shard.world.spawn(TaskClass::Background, async move {
+            match controller.log.write_snapshot(&image).await {
+                Ok(()) => tracing::info!(version = %image.version(), "metadata snapshot"),
+                // Nothing is lost by it: the log is kept, and the next change tries again.
+                Err(error) => tracing::warn!(%error, "no metadata snapshot could be written"),
+            }
+        });
     }
 
     async fn commit(
@@ -112,8 +134,8 @@ impl Controller {
     }
 
     /// Compares the metadata with the logs on disk and hands every shard its partitions.
-    async fn adopt_all(&self, shard: &Rc<Shard>, records: &[Record]) -> Result<(), ChangeError> {
-        let image = crate::metadata_log::image_of(records)?;
+    async fn adopt_all(&self, shard: &Rc<Shard>, loaded: &Loaded) -> Result<(), ChangeError> {
+        let Loaded { image, deleted } = loaded;
         let mut homes: Vec<Home> = Vec::new();
         let mut placed = BTreeSet::new();
         let mut held = Vec::new();
@@ -130,7 +152,7 @@ impl Controller {
         }
         for (id, logs) in held {
             for (partition, end) in logs {
-                if partition == METADATA_PARTITION {
+                if partition.topic == METADATA_TOPIC {
                     continue;
                 }
                 if image.partition(partition.topic, partition.index).is_some() {
@@ -139,8 +161,7 @@ impl Controller {
                 } else if damaged {
                     tracing::error!(%partition, %end, "a log that the damaged metadata does not list is left alone");
                 } else {
-                    discard(shard, id, partition, end, was_deleted(records, partition.topic))
-                        .await?;
+                    discard(shard, id, partition, end, deleted.contains(&partition.topic)).await?;
                 }
             }
         }
@@ -156,7 +177,15 @@ impl Controller {
         for partition in &missing {
             tracing::error!(%partition, "a partition's log is lost; the partition is offline");
         }
-        broadcast(shard, records, &homes).await
+        let (version, records) = (image.version(), image.snapshot());
+        for id in ShardId::all(shard.count()) {
+            let (records, homes) = (records.clone(), homes.clone());
+            let begun = shard.on(id, move |there: Rc<Shard>| async move {
+                there.begin(version, &records, &homes)
+            });
+            begun.await?.map_err(|reason| MetadataLogError::Read { offset: version, reason })?;
+        }
+        Ok(())
     }
 }
 
@@ -202,12 +231,6 @@ fn by_shard(shard: &Shard, homes: &[Home]) -> Vec<(ShardId, Vec<TopicPartition>)
         })
         .filter(|(_, ids)| !ids.is_empty())
         .collect()
-}
-
-fn was_deleted(records: &[Record], topic: TopicId) -> bool {
-    records
-        .iter()
-        .any(|record| matches!(record, Record::TopicDeleted { topic: gone } if *gone == topic))
 }
 
 /// A log that the metadata does not list. What was deleted on purpose, or never held a record, goes;
@@ -305,12 +328,20 @@ impl Shard {
         }
     }
 
-    /// Takes in decided records: the image first, then what follows for this shard's partitions.
-    fn apply(self: &Rc<Self>, records: &[Record], homes: &[Home]) {
-        if let Err(error) = self.view.apply(records) {
-            tracing::error!(%error, "metadata that cannot be applied");
-            return;
-        }
+    /// Takes in the whole image, once, and leads what lives here.
+    fn begin(
+        self: &Rc<Self>,
+        version: Offset,
+        records: &[Record],
+        homes: &[Home],
+    ) -> Result<(), String> {
+        self.view.restore(version, records).map_err(|error| error.to_string())?;
+        self.settle(homes);
+        Ok(())
+    }
+
+    /// Learns where partitions live, and leads those that live here.
+    fn settle(self: &Rc<Self>, homes: &[Home]) {
         self.view.settle(homes);
         let image = self.view.image();
         // The partitions of a topic share one resolved configuration.
@@ -318,6 +349,16 @@ impl Shard {
         for (id, _) in homes.iter().filter(|(_, home)| *home == self.id) {
             self.lead(&image, *id, &mut configs);
         }
+    }
+
+    /// Takes in decided records: the image first, then what follows for this shard's partitions.
+    fn apply(self: &Rc<Self>, records: &[Record], homes: &[Home]) {
+        if let Err(error) = self.view.apply(records) {
+            tracing::error!(%error, "metadata that cannot be applied");
+            return;
+        }
+        self.settle(homes);
+        let image = self.view.image();
         let touched: BTreeSet<TopicId> =
             records.iter().filter_map(settings::touched_topic).collect();
         for record in records {
@@ -348,7 +389,7 @@ impl Shard {
             }
             self.disown(partition.id);
             let shard = Rc::clone(self);
-            self.world.spawn(runtime::TaskClass::Background, async move {
+            self.world.spawn(TaskClass::Background, async move {
                 shard.delete_log(partition.id).await;
             });
         }

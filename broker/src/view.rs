@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use protocol::metadata::image::ApplyError;
 use protocol::metadata::{Image, Record};
-use protocol::{BrokerId, TopicId, TopicPartition};
+use protocol::{BrokerId, Offset, TopicId, TopicPartition};
 use runtime::{Map, ShardId};
 
 /// Who this broker is, as clients are told.
@@ -39,6 +39,12 @@ impl View {
     /// What is decided now. It does not change under the caller, however long it is kept.
     pub(crate) fn image(&self) -> Rc<Image> {
         Rc::clone(&self.image.borrow())
+    }
+
+    /// Takes in all that was decided up to `version`, written as records.
+    pub(crate) fn restore(&self, version: Offset, records: &[Record]) -> Result<(), ApplyError> {
+        *self.image.borrow_mut() = Rc::new(Image::restore(version, records)?);
+        Ok(())
     }
 
     /// Takes in what was decided since.

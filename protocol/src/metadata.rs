@@ -10,6 +10,7 @@ pub mod control;
 pub mod image;
 pub mod log;
 pub mod record;
+pub mod snapshot;
 pub mod topic_name;
 
 pub use image::{Broker, Image, Partition, Topic};
