@@ -1,19 +1,39 @@
 //! Load from outside, never from within.
 //!
-//! An open-loop generator that speaks the Kafka protocol with as little work per record as a client
-//! can do: batches are built once and sent again and again, so that what is measured is the broker.
-//! Latency counts from the moment a batch was *due*, not from when it could be sent, so a stalled
-//! broker cannot hide its stall (coordinated omission).
+//! A load generator that does as little work per record as a client can do, so that what is measured is the broker.
+//! Records are due at times that are fixed before the run begins, and latency counts from then, not from when a record
+//! could be sent: a stalled broker cannot hide its stall (coordinated omission).
+//!
+//! ```text
+//! packer    which record is due when, and in which batch it goes (pure)
+//! template  batches as slices of a few that were built once; patched where records carry times or keys
+//! wire      both dialects, without copying record bytes
+//! produce, consume   the tasks          run   a run from its first connection to its last answer
+//! recorder  latencies and counts        process, machine   what the operating system says
+//! report, svg   what was measured: a row, a table, an HdrHistogram log, a picture
+//! ```
 
-pub mod consume;
+mod consume;
+pub mod machine;
+mod packer;
+mod payload;
 pub mod plan;
 pub mod process;
-pub mod produce;
+mod produce;
+mod recorder;
 pub mod report;
+mod round;
+pub mod run;
+mod svg;
+mod template;
 mod wire;
 
-pub use plan::{ConsumePlan, ProducePlan};
-pub use report::Outcome;
+pub use client::{Dialect, block_on};
+pub use plan::{ConsumePlan, KeyDistribution, Payload, Plan, ProducePlan};
+pub use protocol::batch::Compression;
+pub use recorder::{Point, Stream};
+pub use report::{HdrLog, Outcome, Row};
+pub use run::{Progress, Watch, run};
 
 /// Why a measurement could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +50,9 @@ pub enum BenchError {
     /// The broker refused.
     #[error("the broker answered {code} to {what}")]
     Refused { what: &'static str, code: protocol::ErrorCode },
+    /// The cluster could not be reached, or refused.
+    #[error(transparent)]
+    Cluster(#[from] client::ClientError),
     /// The machine lacks something.
     #[error(transparent)]
     Machine(#[from] std::io::Error),

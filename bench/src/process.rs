@@ -27,6 +27,8 @@ pub struct Usage {
     pub voluntary_switches: u64,
     /// Times the CPU was taken from it.
     pub involuntary_switches: u64,
+    /// Seconds that threads were ready to run and had no CPU.
+    pub queued_seconds: f64,
 }
 
 impl Usage {
@@ -56,6 +58,8 @@ impl Usage {
             usage.voluntary_switches += field(&status, "voluntary_ctxt_switches:").unwrap_or(0);
             usage.involuntary_switches +=
                 field(&status, "nonvoluntary_ctxt_switches:").unwrap_or(0);
+            let stat = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+            usage.queued_seconds += queued_nanos(&stat).unwrap_or(0) as f64 / 1e9;
         }
         Ok(usage)
     }
@@ -77,6 +81,7 @@ impl Usage {
             involuntary_switches: self
                 .involuntary_switches
                 .saturating_sub(earlier.involuntary_switches),
+            queued_seconds: (self.queued_seconds - earlier.queued_seconds).max(0.0),
             ..*self
         }
     }
@@ -88,6 +93,11 @@ fn cpu_ticks(stat: &str) -> Option<(u64, u64)> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace().skip(11);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+/// The second figure of a thread's `schedstat`: nanoseconds on the run queue.
+fn queued_nanos(schedstat: &str) -> Option<u64> {
+    schedstat.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// The number behind a label at the start of a line.

@@ -1,60 +1,148 @@
 //! `corelog bench`: load from outside, and what the broker used to bear it.
 
-use std::io::Write;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::bench::{BenchError, ConsumePlan, Outcome, ProducePlan};
-use clap::{Args, Subcommand};
+use ::bench::{
+    BenchError, Compression, ConsumePlan, HdrLog, KeyDistribution, Outcome, Payload, Plan,
+    ProducePlan, Progress, Watch,
+};
+use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
 
+use crate::args::ClusterArgs;
 use crate::error::CliError;
-use crate::size;
+use crate::size::{self, Size};
 
 /// `bench`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
-    /// Write batches, as fast as they are acknowledged or at a fixed rate.
+    /// Write records at a fixed rate, or as fast as they are acknowledged.
     #[command(after_help = "\
-Latency counts from the moment a request was due, so a stalled broker shows (no coordinated omission).
-With --pid the broker's CPU, memory and disk writes are read from the operating system.
+At a fixed rate every record has a time at which it is due, and its latency counts from then: a broker that
+stalls is seen by all records that would have been sent meanwhile. Without a rate, latency counts from sending.
+A broker on this machine is found by its port; its CPU, memory and disk writes are read from /proc.
 
 Examples:
-  corelog bench produce --topic load --partitions 16 --record-bytes 1024 --batch-records 16
-  corelog bench produce --topic load --rate 5000 --batch-records 1 --acks all --pid $(pidof corelog)
-  corelog bench produce --topic load --partitions 1000 --request-batches 10 --json")]
+  corelog bench produce
+  corelog bench produce --partitions 16 --record-bytes 100 --batch-bytes 1MiB --linger 5ms
+  corelog bench produce --rate 5000 --acks all --duration 60s --hdr-log latency.hlog --svg latency.svg
+  corelog bench produce --producers 50 --keys 10000 --key-distribution zipf --partitions 100 --rate 5000
+  corelog bench produce --protocol native --partitions 1000 --request-batches 10 --json rows.jsonl")]
     Produce(ProduceArgs),
-    /// Read a topic from its beginning to its end.
+    /// Read a topic from its beginning to the end it has now.
     #[command(after_help = "\
+Latency is that of a fetch.
+
 Examples:
-  corelog bench consume --topic load --partitions 16
-  corelog bench consume --topic load --connections 4 --partitions 16 --json")]
+  corelog bench consume --topic load --partitions 6
+  corelog bench consume --topic load --partitions 6 --consumers 4 --json rows.jsonl")]
     Consume(ConsumeArgs),
+    /// Write records and read them: latency from when a record was due until it was read.
+    #[command(after_help = "\
+When a record was due stands in the record. Producers and consumers share this process, so one clock serves both.
+
+Examples:
+  corelog bench end-to-end --rate 5000 --duration 60s
+  corelog bench end-to-end --rate 20000 --partitions 6 --consumers 2 --linger 5ms --hdr-log e2e.hlog")]
+    EndToEnd(EndToEndArgs),
 }
 
-/// What both loads need.
+/// What every load needs.
 #[derive(Debug, Args)]
 pub(crate) struct CommonArgs {
-    /// The broker's Kafka listener; Apache Kafka will do as well.
-    #[arg(long, short = 'b', default_value = "127.0.0.1:9092", value_name = "HOST:PORT")]
-    bootstrap: String,
-    /// The topic; produce creates it if it is not there.
-    #[arg(long)]
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// The topic; created if it is not there and something is written.
+    #[arg(long, default_value = "bench")]
     topic: String,
     /// Its partitions, from 0 on.
     #[arg(long, default_value_t = 6)]
     partitions: u32,
-    /// Connections, each with its share of the partitions.
-    #[arg(long, default_value_t = 1)]
-    connections: u32,
-    /// Run so long, e.g. 30s.
+    /// Measure for so long, e.g. 30s.
     #[arg(long, default_value = "10s", value_parser = size::duration)]
     duration: Duration,
-    /// Account the CPU, memory and disk writes of this process.
+    /// Fixes payload, keys and their order.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The broker's process, if it cannot be found by its port.
+    #[arg(long, value_name = "PID")]
+    broker_pid: Option<u32>,
+    /// Append the run as one line of JSON to this file; - prints it instead of the table.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write latencies as an HdrHistogram log, one interval a second.
+    #[arg(long, value_name = "FILE")]
+    hdr_log: Option<PathBuf>,
+    /// Draw latency by percentile and throughput over time.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// How records are written.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// The size of a value.
+    #[arg(long, default_value = "1KiB", value_name = "SIZE")]
+    record_bytes: Size,
+    /// A batch is full when one more record would make it larger than this, before compression.
+    #[arg(long, default_value = "16KiB", value_name = "SIZE")]
+    batch_bytes: Size,
+    /// Batches, each for another partition, in one request at most.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    request_batches: u32,
+    /// How long a batch that is not full waits for more records.
+    #[arg(long, default_value = "0ms", value_parser = size::duration)]
+    linger: Duration,
+    /// 0, 1 or all.
+    #[arg(long, default_value = "all", value_parser = acks)]
+    acks: i16,
+    /// none, gzip, snappy, lz4 or zstd.
+    #[arg(long, default_value = "none", value_parser = compression, value_name = "CODEC")]
+    compression: Compression,
+    /// What values are made of.
+    #[arg(long, value_enum, default_value_t = PayloadArg::Text)]
+    payload: PayloadArg,
+    /// How many keys there are; 0 for records without keys, which fill one partition's batch after the other's.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    keys: u32,
+    /// How often each key comes.
+    #[arg(long, value_enum, default_value_t = KeyDistributionArg::Uniform)]
+    key_distribution: KeyDistributionArg,
+    /// Number the batches, as Kafka's producers do by default.
     #[arg(long)]
-    pid: Option<u32>,
-    /// Print one line of JSON instead of text.
-    #[arg(long)]
-    json: bool,
+    idempotent: bool,
+    /// Producers, each with a connection of its own.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    producers: u32,
+    /// Requests unanswered per connection at most.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    in_flight: u32,
+    /// Not measured, before the rest.
+    #[arg(long, default_value = "2s", value_parser = size::duration)]
+    warm_up: Duration,
+}
+
+/// How records are read.
+#[derive(Debug, Args)]
+pub(crate) struct ReadArgs {
+    /// Consumers, each with a share of the partitions.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    consumers: u32,
+    /// Bytes asked for per fetch.
+    #[arg(long, default_value = "50MiB", value_name = "SIZE")]
+    fetch_bytes: Size,
+    /// Bytes asked for per partition in a fetch.
+    #[arg(long, default_value = "1MiB", value_name = "SIZE")]
+    partition_bytes: Size,
+    /// How many bytes are worth an answer.
+    #[arg(long, default_value = "1", value_name = "SIZE")]
+    fetch_bytes_min: Size,
+    /// How long the broker may wait for them.
+    #[arg(long, default_value = "500ms", value_parser = size::duration)]
+    fetch_wait: Duration,
 }
 
 /// `bench produce`.
@@ -62,27 +150,11 @@ pub(crate) struct CommonArgs {
 pub(crate) struct ProduceArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// The size of a value, in bytes.
-    #[arg(long, default_value_t = 1024)]
-    record_bytes: u32,
-    /// Records in a batch.
-    #[arg(long, default_value_t = 16)]
-    batch_records: u32,
-    /// Batches in a request, each for another partition.
-    #[arg(long, default_value_t = 1)]
-    request_batches: u32,
-    /// 0, 1 or all.
-    #[arg(long, default_value = "all", value_parser = acks)]
-    acks: i16,
-    /// Requests unanswered per connection at most.
-    #[arg(long, default_value_t = 5)]
-    in_flight: u32,
-    /// Records per second; 0 is as many as are acknowledged.
-    #[arg(long, default_value_t = 0)]
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Records per second of all producers together; 0 is as fast as they are acknowledged.
+    #[arg(long, default_value_t = 0, value_name = "N")]
     rate: u64,
-    /// Not measured, before the rest.
-    #[arg(long, default_value = "2s", value_parser = size::duration)]
-    warm_up: Duration,
 }
 
 /// `bench consume`.
@@ -90,9 +162,40 @@ pub(crate) struct ProduceArgs {
 pub(crate) struct ConsumeArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// Bytes asked for per fetch.
-    #[arg(long, default_value_t = 1 << 20)]
-    fetch_bytes: u32,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+/// `bench end-to-end`.
+#[derive(Debug, Args)]
+pub(crate) struct EndToEndArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Records per second of all producers together; 0 is as fast as they are acknowledged.
+    #[arg(long, default_value_t = 5_000, value_name = "N")]
+    rate: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PayloadArg {
+    /// Words; compresses about as text does.
+    Text,
+    /// Random bytes; does not compress.
+    Random,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum KeyDistributionArg {
+    /// All equally often.
+    Uniform,
+    /// The n-th key 1/n as often as the first.
+    Zipf,
+    /// One after the other.
+    RoundRobin,
 }
 
 fn acks(text: &str) -> Result<i16, String> {
@@ -104,72 +207,137 @@ fn acks(text: &str) -> Result<i16, String> {
     }
 }
 
-/// Runs the load and prints what was measured.
+fn compression(text: &str) -> Result<Compression, String> {
+    let unknown = || "the codecs are none, gzip, snappy, lz4 and zstd".to_owned();
+    Compression::from_name(text).ok_or_else(unknown)
+}
+
+/// Runs the load and tells what was measured.
 pub(crate) fn run(command: BenchCommand, out: &mut impl Write) -> Result<(), CliError> {
-    let (json, outcome) = match command {
-        BenchCommand::Produce(args) => (args.common.json, produce(args)?),
-        BenchCommand::Consume(args) => (args.common.json, consume(args)?),
+    let (common, produce, consume, warm_up) = match command {
+        BenchCommand::Produce(args) => {
+            let produce = produce_plan(&args.load, args.rate)?;
+            (args.common, Some(produce), None, args.load.warm_up)
+        }
+        BenchCommand::Consume(args) => {
+            (args.common, None, Some(consume_plan(&args.read)?), Duration::ZERO)
+        }
+        BenchCommand::EndToEnd(args) => {
+            let produce = produce_plan(&args.load, args.rate)?;
+            (args.common, Some(produce), Some(consume_plan(&args.read)?), args.load.warm_up)
+        }
     };
+    let cluster = crate::reach::cluster_config(&common.cluster)?;
+    let plan = Plan {
+        bootstrap: cluster.bootstrap,
+        protocol: cluster.dialect,
+        topic: common.topic,
+        partitions: common.partitions,
+        produce,
+        consume,
+        warm_up,
+        duration: common.duration,
+        seed: common.seed,
+    };
+    crate::logs::to_stderr("warn");
+    let watch = Watch { broker_pid: common.broker_pid };
+    let outcome = carry_out(&plan, watch, common.hdr_log.as_deref())?;
     let row = outcome.row();
-    let printed = if json {
-        serde_json::to_writer(&mut *out, &row)
-            .map_err(std::io::Error::from)
-            .and_then(|()| writeln!(out))
-    } else {
-        writeln!(out, "{row}")
-    };
-    printed.map_err(CliError::Stdout)
+    let line = serde_json::to_string(&row).map_err(|error| CliError::Stdout(error.into()))?;
+    if let Some(path) = &common.svg {
+        std::fs::write(path, outcome.svg()).map_err(in_file(path))?;
+    }
+    match common.json.as_deref() {
+        Some(path) if path == Path::new("-") => {
+            return writeln!(out, "{line}").map_err(CliError::Stdout);
+        }
+        Some(path) => {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            file.and_then(|mut file| writeln!(file, "{line}")).map_err(in_file(path))?;
+        }
+        None => {}
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    for (name, value) in row.table() {
+        table.add_row([name.to_owned(), value]);
+    }
+    writeln!(out, "{table}").map_err(CliError::Stdout)
 }
 
-fn produce(args: ProduceArgs) -> Result<Outcome, CliError> {
-    let common = args.common;
-    let plan = ProducePlan {
-        addr: address(&common.bootstrap)?,
-        topic: common.topic,
-        partitions: common.partitions,
-        record_bytes: args.record_bytes,
-        batch_records: args.batch_records,
+fn carry_out(plan: &Plan, watch: Watch, log: Option<&Path>) -> Result<Outcome, CliError> {
+    let file = log.map(|path| File::create(path).map_err(in_file(path))).transpose()?;
+    let outcome = ::bench::block_on(|world| async move {
+        let log =
+            file.map(|file| HdrLog::begin(Box::new(file), world.wall_ms() + warm_up_ms(plan)));
+        let mut log = log.transpose()?;
+        ::bench::run(&world, plan, watch, log.as_mut(), show).await
+    });
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K");
+    }
+    outcome.map_err(CliError::Machine)?.map_err(|error: BenchError| error.into())
+}
+
+fn warm_up_ms(plan: &Plan) -> i64 {
+    i64::try_from(plan.warm_up.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn in_file(path: &Path) -> impl Fn(std::io::Error) -> CliError {
+    move |error| CliError::File { path: path.to_owned(), error }
+}
+
+fn produce_plan(args: &LoadArgs, rate: u64) -> Result<ProducePlan, CliError> {
+    Ok(ProducePlan {
+        record_bytes: small("--record-bytes", args.record_bytes)?,
+        batch_bytes: small("--batch-bytes", args.batch_bytes)?,
         request_batches: args.request_batches,
+        linger: args.linger,
         acks: args.acks,
-        connections: common.connections,
+        compression: args.compression,
+        payload: match args.payload {
+            PayloadArg::Text => Payload::Text,
+            PayloadArg::Random => Payload::Random,
+        },
+        keys: args.keys,
+        key_distribution: match args.key_distribution {
+            KeyDistributionArg::Uniform => KeyDistribution::Uniform,
+            KeyDistributionArg::Zipf => KeyDistribution::Zipf,
+            KeyDistributionArg::RoundRobin => KeyDistribution::RoundRobin,
+        },
+        idempotent: args.idempotent,
+        producers: args.producers,
         in_flight: args.in_flight,
-        rate: args.rate,
-        warm_up: args.warm_up,
-        duration: common.duration,
-        pid: common.pid,
-    };
-    run_on_shard(async move |world| ::bench::produce::run(&world, plan, progress).await)
+        rate,
+    })
 }
 
-fn consume(args: ConsumeArgs) -> Result<Outcome, CliError> {
-    let common = args.common;
-    let plan = ConsumePlan {
-        addr: address(&common.bootstrap)?,
-        topic: common.topic,
-        partitions: common.partitions,
-        connections: common.connections,
-        fetch_bytes: args.fetch_bytes,
-        duration: common.duration,
-        pid: common.pid,
-    };
-    run_on_shard(async move |world| ::bench::consume::run(&world, plan, progress).await)
+fn consume_plan(args: &ReadArgs) -> Result<ConsumePlan, CliError> {
+    Ok(ConsumePlan {
+        consumers: args.consumers,
+        fetch_bytes: small("--fetch-bytes", args.fetch_bytes)?,
+        partition_bytes: small("--partition-bytes", args.partition_bytes)?,
+        fetch_bytes_min: small("--fetch-bytes-min", args.fetch_bytes_min)?,
+        fetch_wait: args.fetch_wait,
+    })
 }
 
-fn run_on_shard<F>(work: impl FnOnce(runtime::World) -> F) -> Result<Outcome, CliError>
-where
-    F: Future<Output = Result<Outcome, BenchError>>,
-{
-    Ok(runtime::block_on(work).map_err(CliError::Machine)??)
+/// A size that the protocols carry in 31 bits.
+fn small(flag: &str, size: Size) -> Result<u32, CliError> {
+    let fits = i32::try_from(size.0).ok().map(i32::cast_unsigned);
+    fits.ok_or_else(|| CliError::Usage(format!("{flag} must be less than 2 GiB")))
 }
 
-fn address(text: &str) -> Result<SocketAddr, CliError> {
-    let wrong = |reason: &str| CliError::Usage(format!("{text:?} is no HOST:PORT: {reason}"));
-    let mut found = text.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?;
-    found.next().ok_or_else(|| wrong("the name has no address"))
-}
-
-fn progress(gone: Duration, records: u64) {
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        eprint!("\r{:>4} s  {records:>12} records", gone.as_secs());
+fn show(progress: Progress) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let (gone, whole) = (progress.gone.as_secs(), progress.whole.as_secs());
+    if progress.is_warm {
+        let p99_ms = progress.p99 as f64 / 1e6;
+        let rate = progress.records_per_second;
+        eprint!("\r\x1b[K{gone:>4} of {whole} s  {rate:>12.0} records/s  p99 {p99_ms:.2} ms");
+    } else {
+        eprint!("\r\x1b[K{gone:>4} of {whole} s  warming up");
     }
 }

@@ -178,6 +178,47 @@ fn records_survive_and_every_damage_to_a_real_directory_is_found() {
 }
 
 #[test]
+fn the_load_generator_reads_every_record_that_it_wrote_by_both_protocols() {
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a place");
+    let dev = Dev::start(&place.path().join("data"));
+    for (topic, native) in [("by-kafka", false), ("by-native", true)] {
+        let load = ["--topic", topic, "--partitions", "3", "--json", "-"];
+        let run = |more: &[&str]| {
+            let line = dev.run(native, &[&["bench"], more, &load[..]].concat(), "");
+            serde_json::from_str::<serde_json::Value>(&line).expect("one row of JSON")
+        };
+        let (svg, log) = (place.path().join("run.svg"), place.path().join("run.hlog"));
+        let files =
+            ["--svg", svg.to_str().expect("text"), "--hdr-log", log.to_str().expect("text")];
+        let paced =
+            ["--rate", "600", "--duration", "2s", "--warm-up", "0s", "--compression", "lz4"];
+        let shape = ["end-to-end", "--record-bytes", "100", "--keys", "50", "--idempotent"];
+        let row =
+            run(&[&shape[..], &paced, &files, &["--producers", "2", "--consumers", "2"]].concat());
+        for left in ["unsent_records", "unanswered_records", "unread_records"] {
+            assert_eq!(row[left], 0, "{row}");
+        }
+        assert_eq!(row["broker_pid"], dev.child.id(), "{row}");
+        assert!(row["p50_us"].as_f64() > row["acknowledged"]["p50_us"].as_f64(), "{row}");
+        let picture = fs::read_to_string(&svg).expect("it was drawn");
+        assert!(picture.contains("end-to-end"), "{picture}");
+        let log = fs::read_to_string(&log).expect("it was written");
+        assert!(log.contains("Tag=produce,") && log.contains("Tag=end-to-end,"), "{log}");
+
+        let row = run(&["consume"]);
+        assert_eq!(
+            row["records"], 1_200,
+            "600 a second for two seconds, none lost or doubled: {row}"
+        );
+        let full = ["produce", "--batch-bytes", "4KiB", "--duration", "1s", "--warm-up", "0s"];
+        let row = run(&full);
+        assert!(row["records_per_second"].as_f64() > Some(100.0), "{row}");
+        assert!(row["broker_written_per_byte"].as_f64() > Some(0.9), "{row}");
+    }
+    dev.stop();
+}
+
+#[test]
 fn what_goes_wrong_is_one_line_and_a_code() {
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a place");
     let config = place.path().join("wrong.toml");
