@@ -55,6 +55,12 @@ pub struct Plan {
     pub admin: u16,
     /// More arguments of `corelog dev`.
     pub arguments: Vec<String>,
+    /// More lines of Kafka's settings; they win over those that tests need.
+    pub settings: String,
+    /// How Kafka's JVM is started; unless said otherwise, small and fast to start.
+    pub java: Vec<String>,
+    /// What starts the program, such as `taskset -c 1`; it must become the program.
+    pub under: Vec<String>,
     pub environment: Vec<(String, String)>,
     /// The program, when it is not the one that cargo builds.
     pub program: Option<PathBuf>,
@@ -75,6 +81,9 @@ impl Plan {
             native: place::free_port(seeded)?,
             admin: place::free_port(seeded)?,
             arguments: Vec::new(),
+            settings: String::new(),
+            java: reference::SMALL_JVM.iter().map(ToString::to_string).collect(),
+            under: Vec::new(),
             environment: Vec::new(),
             program: None,
         })
@@ -94,6 +103,11 @@ impl Plan {
             Kind::Corelog => self.corelog()?,
             Kind::Kafka | Kind::KafkaFlushing => reference::command(self)?,
         };
+        if let [first, more @ ..] = self.under.as_slice() {
+            let mut under = Command::new(first);
+            under.args(more).arg(command.get_program()).args(command.get_args());
+            command = under;
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }

@@ -1,5 +1,6 @@
 //! Apache Kafka as the broker under test: it proves the harness before the harness judges ours.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -17,6 +18,22 @@ const CLUSTER_ID: &str = "Y29yZWxvZy1yZWZlcmVuYw";
 /// An `ApiVersions` request, version 0, with no client id.
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xFF, 0xFF];
 
+/// A JVM for tests that start one often and never measure it.
+pub const SMALL_JVM: [&str; 4] =
+    ["-Xmx768m", "-Xms256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// The JVM as Kafka's own start script runs it.
+pub const STOCK_JVM: [&str; 8] = [
+    "-server",
+    "-Xms1g",
+    "-Xmx1g",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-Djava.awt.headless=true",
+];
+
 /// The jars of the reference broker and of Kafka's tools.
 pub fn class_path() -> PathBuf {
     place::tools().join("java/kafka/*")
@@ -32,7 +49,7 @@ pub fn command(plan: &Plan) -> io::Result<Command> {
     fs::write(&settings, settings_of(plan))?;
     let data = plan.dir.join("data");
     if !data.join("meta.properties").exists() {
-        let formatted = java("kafka.tools.StorageTool")
+        let formatted = java(&SMALL_JVM, "kafka.tools.StorageTool")
             .args(["format", "--cluster-id", CLUSTER_ID, "--config"])
             .arg(&settings)
             .output()?;
@@ -41,14 +58,14 @@ pub fn command(plan: &Plan) -> io::Result<Command> {
             return Err(io::Error::other(format!("kafka storage format: {text}")));
         }
     }
-    let mut command = java("kafka.Kafka");
+    let mut command = java(&plan.java, "kafka.Kafka");
     command.arg(&settings);
     Ok(command)
 }
 
-fn java(class: &str) -> Command {
+fn java(options: &[impl AsRef<OsStr>], class: &str) -> Command {
     let mut command = Command::new("java");
-    command.args(["-Xmx768m", "-Xms256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+    command.args(options);
     command.arg("-cp").arg(class_path()).arg(class);
     command
 }
@@ -67,8 +84,9 @@ fn settings_of(plan: &Plan) -> String {
          listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
          log.dirs={}\nnum.network.threads=2\nnum.io.threads=4\n\
          offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
-         transaction.state.log.min.isr=1\nlog.segment.bytes=16777216\n{flush}",
-        data.display()
+         transaction.state.log.min.isr=1\nlog.segment.bytes=16777216\n{flush}{}",
+        data.display(),
+        plan.settings
     )
 }
 
