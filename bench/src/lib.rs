@@ -8,7 +8,7 @@
 //! packer    which record is due when, and in which batch it goes (pure)
 //! template  batches as slices of a few that were built once; patched where records carry times or keys
 //! wire      both dialects, without copying record bytes
-//! produce, consume   the tasks          run   a run from its first connection to its last answer
+//! produce, consume   the tasks          stage, run   a run from its first connection to its last answer
 //! recorder  latencies and counts        process, machine   what the operating system says
 //! report, svg   what was measured: a row, a table, an HdrHistogram log, a picture
 //! ```
@@ -24,6 +24,7 @@ mod recorder;
 pub mod report;
 mod round;
 pub mod run;
+mod stage;
 mod svg;
 mod template;
 mod wire;

@@ -388,21 +388,20 @@ impl std::fmt::Debug for HdrLog {
 }
 
 impl HdrLog {
-    /// Begins the log. `started_ms` is the moment that intervals count from, in milliseconds since 1970.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn begin(mut out: Box<dyn Write>, started_ms: i64) -> io::Result<Self> {
-        let started = started_ms as f64 / 1e3;
+    /// A log that has not begun.
+    pub fn new(out: Box<dyn Write>) -> Self {
+        Self { out, serializer: V2DeflateSerializer::new() }
+    }
+
+    /// Begins it at the moment from which intervals count, in milliseconds since 1970.
+    pub(crate) fn begin(&mut self, started_ms: i64) -> io::Result<()> {
+        let (out, started) = (&mut self.out, started_ms as f64 / 1e3);
         writeln!(out, "#[Logged with corelog bench {}]", env!("CARGO_PKG_VERSION"))?;
         writeln!(out, "#[Histogram log format version 1.3]")?;
         writeln!(out, "#[BaseTime: {started:.3} (seconds since epoch)]")?;
         writeln!(out, "#[StartTime: {started:.3} (seconds since epoch)]")?;
-        writeln!(
-            out,
-            "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\""
-        )?;
-        Ok(Self { out, serializer: V2DeflateSerializer::new() })
+        let columns = ["StartTimestamp", "Interval_Length", "Interval_Max"];
+        writeln!(out, "\"{}\",\"Interval_Compressed_Histogram\"", columns.join("\",\""))
     }
 
     /// Writes what came in `span` from `at` on.

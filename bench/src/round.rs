@@ -73,7 +73,7 @@ impl Tasks {
 }
 
 impl Round {
-    pub(crate) fn new(window: Window, closers: Vec<Closer>) -> Self {
+    pub(crate) fn new(window: Window) -> Self {
         Self {
             window,
             producing: Tasks::default(),
@@ -83,8 +83,13 @@ impl Round {
             unanswered: Count::default(),
             failure: RefCell::default(),
             is_stopped: Cell::new(false),
-            closers: RefCell::new(closers),
+            closers: RefCell::default(),
         }
+    }
+
+    /// Connections to close when the run ends.
+    pub(crate) fn close_at_end(&self, closers: Vec<Closer>) {
+        self.closers.borrow_mut().extend(closers);
     }
 
     /// Ends the run because of `error`, unless it is ending already.

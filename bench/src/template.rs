@@ -5,6 +5,7 @@
 //! were due, or keys, the slice is copied and these are written into the copy.
 
 use std::iter;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use protocol::batch::builder::{BatchBuilder, BuildError};
@@ -60,9 +61,10 @@ pub(crate) struct Label {
     pub(crate) producer: (i64, i16, i32),
 }
 
-/// Makes batches.
+/// Makes batches. A clone shares the templates.
+#[derive(Clone)]
 pub(crate) struct Mint {
-    templates: Vec<Template>,
+    templates: Rc<[Template]>,
     next: usize,
     codec: Compression,
     value_bytes: usize,
@@ -113,7 +115,7 @@ impl Mint {
     pub(crate) fn new(plan: &ProducePlan, seed: u64, run: Option<u64>) -> Result<Self, BenchError> {
         let mut values = Values::new(plan.payload, seed);
         let count = (TEMPLATES_BYTES / plan.batch_bytes.max(1) as usize).clamp(1, TEMPLATES_MAX);
-        let templates =
+        let templates: Rc<[Template]> =
             (0..count).map(|_| Template::new(plan, &mut values)).collect::<Result<_, _>>()?;
         let value_bytes = plan.record_bytes as usize;
         Ok(Self { templates, next: 0, codec: plan.compression, value_bytes, run })

@@ -43,7 +43,7 @@ fn simulate(fake: &Rc<Fake>, mut plan: Plan, log: Option<Box<dyn Write>>) -> Out
     sim.run(|world| async move {
         let address = fake.start(&world).await;
         plan.bootstrap = vec![address.to_string()];
-        let mut log = log.map(|out| HdrLog::begin(out, world.wall_ms()).unwrap());
+        let mut log = log.map(HdrLog::new);
         bench::run(&world, &plan, Watch::default(), log.as_mut(), |_| {}).await
     })
     .unwrap()

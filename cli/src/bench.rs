@@ -268,19 +268,13 @@ pub(crate) fn run(command: BenchCommand, out: &mut impl Write) -> Result<(), Cli
 fn carry_out(plan: &Plan, watch: Watch, log: Option<&Path>) -> Result<Outcome, CliError> {
     let file = log.map(|path| File::create(path).map_err(in_file(path))).transpose()?;
     let outcome = ::bench::block_on(|world| async move {
-        let log =
-            file.map(|file| HdrLog::begin(Box::new(file), world.wall_ms() + warm_up_ms(plan)));
-        let mut log = log.transpose()?;
+        let mut log = file.map(|file| HdrLog::new(Box::new(file)));
         ::bench::run(&world, plan, watch, log.as_mut(), show).await
     });
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[K");
     }
     outcome.map_err(CliError::Machine)?.map_err(|error: BenchError| error.into())
-}
-
-fn warm_up_ms(plan: &Plan) -> i64 {
-    i64::try_from(plan.warm_up.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn in_file(path: &Path) -> impl Fn(std::io::Error) -> CliError {
