@@ -54,6 +54,9 @@ pub enum BenchError {
     /// The cluster could not be reached, or refused.
     #[error(transparent)]
     Cluster(#[from] client::ClientError),
+    /// The broker's process cannot be looked at.
+    #[error("process {pid}: {error}")]
+    Process { pid: u32, error: std::io::Error },
     /// The machine lacks something.
     #[error(transparent)]
     Machine(#[from] std::io::Error),

@@ -243,3 +243,53 @@ fn seconds<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
 fn milliseconds<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(span.as_secs_f64() * 1e3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(change: impl FnOnce(&mut Plan)) -> Option<String> {
+        let mut plan = Plan {
+            bootstrap: vec!["127.0.0.1:9092".to_owned()],
+            protocol: Dialect::Kafka,
+            topic: "t".to_owned(),
+            partitions: 6,
+            produce: Some(ProducePlan::default()),
+            consume: Some(ConsumePlan::default()),
+            warm_up: Duration::ZERO,
+            duration: Duration::from_secs(1),
+            seed: 1,
+        };
+        change(&mut plan);
+        plan.check().err().map(|error| error.to_string())
+    }
+
+    fn produce(change: impl FnOnce(&mut ProducePlan)) -> Option<String> {
+        refusal(|plan| plan.produce.iter_mut().next().map(change).unwrap_or_default())
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_and_named() {
+        assert_eq!(refusal(|_| {}), None);
+        let cases = [
+            (refusal(|plan| plan.partitions = 0), "partitions"),
+            (refusal(|plan| plan.duration = Duration::ZERO), "duration"),
+            (refusal(|plan| plan.consume.iter_mut().for_each(|it| it.consumers = 7)), "consumers"),
+            (produce(|it| it.record_bytes = 15), "16 bytes"),
+            (produce(|it| it.producers = 0), "producers"),
+            (produce(|it| it.acks = 2), "acks"),
+            (produce(|it| (it.idempotent, it.in_flight) = (true, 6)), "idempotent"),
+            (produce(|it| (it.idempotent, it.acks) = (true, 1)), "idempotent"),
+            (produce(|it| it.record_bytes = u32::MAX), "100 MiB"),
+            (produce(|it| (it.batch_bytes, it.request_batches) = (1 << 20, 200)), "100 MiB"),
+        ];
+        for (refused, word) in cases {
+            assert!(refused.as_ref().is_some_and(|it| it.contains(word)), "{word}: {refused:?}");
+        }
+        let native = refusal(|plan| {
+            plan.protocol = Dialect::Native;
+            plan.produce.iter_mut().for_each(|it| it.batch_bytes = 12 << 20);
+        });
+        assert!(native.is_some_and(|it| it.contains("11 MiB")));
+    }
+}

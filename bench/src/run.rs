@@ -257,6 +257,10 @@ impl<'a> Play<'a> {
             // That the second is over is what mostly happens.
             let _elapsed = self.world.timeout(second.since(now), ended).await.is_err();
         }
+        // A connection that broke tells more than a process that is gone.
+        if let Some(error) = self.round.take_failure() {
+            return Err(error);
+        }
         let seconds = self.world.now().since(window.from).min(self.plan.duration).as_secs_f64();
         Ok(Measured { started_ms, seconds, before, after: self.spent()? })
     }
@@ -322,8 +326,9 @@ impl<'a> Play<'a> {
     }
 
     fn spent(&self) -> Result<Spent, BenchError> {
+        let of_broker = |pid| Usage::of(pid).map_err(|error| BenchError::Process { pid, error });
         Ok(Spent {
-            broker: self.broker_pid.map(Usage::of).transpose()?,
+            broker: self.broker_pid.map(of_broker).transpose()?,
             client: Usage::of(std::process::id())?,
             load: Load::now(),
         })

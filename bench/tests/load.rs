@@ -8,7 +8,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use bench::process::Usage;
-use bench::{Dialect, HdrLog, Outcome, Plan, ProducePlan, Watch};
+use bench::{BenchError, Dialect, HdrLog, Outcome, Plan, ProducePlan, Watch};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
@@ -37,7 +37,15 @@ fn plan(produce: ProducePlan) -> Plan {
 }
 
 /// A run in simulated time: the same on every machine, however loaded.
-fn simulate(fake: &Rc<Fake>, mut plan: Plan, log: Option<Box<dyn Write>>) -> Outcome {
+fn simulate(fake: &Rc<Fake>, plan: Plan, log: Option<Box<dyn Write>>) -> Outcome {
+    try_simulate(fake, plan, log).unwrap()
+}
+
+fn try_simulate(
+    fake: &Rc<Fake>,
+    mut plan: Plan,
+    log: Option<Box<dyn Write>>,
+) -> Result<Outcome, BenchError> {
     let fake = Rc::clone(fake);
     let sim = Sim::new(1);
     sim.run(|world| async move {
@@ -46,7 +54,6 @@ fn simulate(fake: &Rc<Fake>, mut plan: Plan, log: Option<Box<dyn Write>>) -> Out
         let mut log = log.map(HdrLog::new);
         bench::run(&world, &plan, Watch::default(), log.as_mut(), |_| {}).await
     })
-    .unwrap()
     .unwrap()
 }
 
@@ -142,6 +149,15 @@ fn too_high_a_rate_is_reported_and_its_records_are_not_forgotten() {
     assert!(row.unsent_records > 8_900, "{}", row.unsent_records);
     // Nine of ten are still due at the end: half of all had waited for more than four seconds.
     assert!(row.latency.p50_us > 4_000_000.0, "{:?}", row.latency);
+}
+
+#[test]
+fn a_broker_that_goes_away_ends_the_run_with_its_name() {
+    let fake = Fake::new(MS, SECOND..SECOND);
+    fake.closes.set(Some(3 * SECOND));
+    let error = try_simulate(&fake, plan(one_record_each(100, 5)), None).unwrap_err();
+    assert!(matches!(error, BenchError::Connection { .. }), "{error}");
+    assert!(error.to_string().contains("127.0.0.1:"), "{error}");
 }
 
 /// Keeps what is written where the test can read it.

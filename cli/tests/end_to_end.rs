@@ -224,7 +224,10 @@ fn what_goes_wrong_is_one_line_and_a_code() {
     let config = place.path().join("wrong.toml");
     fs::write(&config, "botstrap = 'x'\n").expect("it can be written");
     let config = config.to_string_lossy().into_owned();
-    let cases: [(&[&str], i32); 6] = [
+    let cases: [(&[&str], i32); 9] = [
+        (&["bench", "produce", "--bootstrap", "127.0.0.1:1"], 1),
+        (&["bench", "produce", "--record-bytes", "200MiB"], 1),
+        (&["bench", "end-to-end", "--record-bytes", "8"], 1),
         (&["topic", "list", "--bootstrap", "127.0.0.1:1"], 1),
         (&["topic", "list", "--config", &config], 1),
         (&["dev", "--config", &config], 1),

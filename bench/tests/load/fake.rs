@@ -27,6 +27,8 @@ pub(crate) struct Fake {
     /// In this span, counted from the first produce request, it answers nothing.
     pub(crate) stall: Range<Duration>,
     pub(crate) partitions: i32,
+    /// It closes a connection on which a produce request comes this long after the first one.
+    pub(crate) closes: Cell<Option<Duration>>,
     first: Cell<Option<Nanos>>,
     /// When each produce request came, since the first one, and how many records it had.
     pub(crate) seen: RefCell<Vec<(Duration, u64)>>,
@@ -38,6 +40,7 @@ impl Fake {
             service,
             stall,
             partitions: 3,
+            closes: Cell::new(None),
             first: Cell::new(None),
             seen: RefCell::default(),
         })
@@ -106,6 +109,9 @@ impl Fake {
                 let first = self.first.get().unwrap_or(now);
                 self.first.set(Some(first));
                 self.seen.borrow_mut().push((now.since(first), records.sum()));
+                if self.closes.get().is_some_and(|after| now.since(first) >= after) {
+                    return None;
+                }
                 let done = now + self.service;
                 let is_stalled = self.stall.contains(&done.since(first));
                 world.sleep_until(if is_stalled { first + self.stall.end } else { done }).await;
