@@ -137,6 +137,7 @@ fn gauges(shard: &Shard) -> Gauges {
     Gauges(vec![
         ("corelog_connections", "Connections open.", shard.registry.len() as f64),
         ("corelog_partitions", "Partitions owned.", shard.partition_count() as f64),
+        ("corelog_groups", "Consumer groups known.", shard.groups.len() as f64),
         ("corelog_waiting_fetches", "Fetches waiting.", shard.waiting_fetches.get() as f64),
         (
             "corelog_store_fenced",

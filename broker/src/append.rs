@@ -37,6 +37,15 @@ impl Acks {
     }
 }
 
+/// Who wrote a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// A client.
+    Client,
+    /// The broker, in a topic of its own.
+    Broker,
+}
+
 /// Where a batch landed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Landed {
@@ -94,6 +103,7 @@ type Remote = (OneReceiver<Box<dyn Any + Send>>, Vec<usize>);
 /// Batches on their way to the disk. A *slot* is a partition's place in the request.
 pub(crate) struct Appending {
     acks: Acks,
+    author: Author,
     outcomes: Vec<Outcome>,
     ticket: Option<Ticket>,
     parcels: Vec<(ShardId, Vec<Parcel>)>,
@@ -104,9 +114,10 @@ pub(crate) struct Appending {
 
 impl Appending {
     /// Nothing appended yet.
-    pub(crate) fn new(acks: Acks) -> Self {
+    pub(crate) fn new(acks: Acks, author: Author) -> Self {
         Self {
             acks,
+            author,
             outcomes: Vec::new(),
             ticket: None,
             parcels: Vec::new(),
@@ -144,7 +155,7 @@ impl Appending {
         let Some(partition) = shard.partition(id) else {
             return Err(ErrorCode::UnknownTopicOrPartition.into());
         };
-        let (landed, ticket) = partition.append(shard, records, self.acks)?;
+        let (landed, ticket) = partition.append(shard, records, self.acks, self.author)?;
         self.ticket = self.ticket.max(Some(ticket));
         Ok(landed)
     }
@@ -166,9 +177,9 @@ impl Appending {
         self.ordered_at = shard.world.now();
         for (home, parcels) in std::mem::take(&mut self.parcels) {
             let slots = parcels.iter().map(|parcel| parcel.slot).collect();
-            let acks = self.acks;
+            let (acks, author) = (self.acks, self.author);
             let answer = shard.send(home, move |shard: Rc<Shard>| {
-                let mut there = Self::new(acks);
+                let mut there = Self::new(acks, author);
                 for parcel in parcels {
                     let outcome = there.append_here(&shard, parcel.partition, &parcel.records);
                     there.outcomes.push(outcome);

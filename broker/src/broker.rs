@@ -295,6 +295,8 @@ impl Shard {
     /// Answers what is owed and lets go of every connection.
     async fn stop_serving(self: &Rc<Self>) {
         self.stop();
+        // Members that wait for others would keep their connections.
+        self.groups.stop();
         for listener in self.listeners.borrow_mut().drain(..) {
             listener.close();
         }

@@ -93,6 +93,8 @@ pub struct Limits {
     pub waiting_fetches_max: usize,
     /// Partitions one shard owns at most.
     pub partitions_max: usize,
+    /// Consumer groups of this broker, over all shards.
+    pub groups_max: usize,
 }
 
 impl Default for Limits {
@@ -111,6 +113,7 @@ impl Default for Limits {
             frame_ms: 30_000,
             waiting_fetches_max: 10_000,
             partitions_max: 20_000,
+            groups_max: 10_000,
         }
     }
 }

@@ -9,13 +9,14 @@ use std::rc::Rc;
 
 use protocol::metadata::config::TopicConfig;
 use protocol::metadata::control::{Command, Controller as Rules, Decision, Reply};
-use protocol::metadata::{Image, Record, Topic};
+use protocol::metadata::{Image, Record, Topic, topic_name};
 use protocol::{LeaderEpoch, Offset, TopicId, TopicPartition};
 use runtime::sync::Semaphore;
 use runtime::{Map, ShardId, TaskClass};
 use std::collections::BTreeSet;
 use storage::{DataDir, LogConfig, Swept};
 
+use crate::groups;
 use crate::metadata_log::{Loaded, METADATA_TOPIC, MetadataLog, MetadataLogError};
 use crate::partition::Partition;
 use crate::settings;
@@ -353,6 +354,7 @@ impl Shard {
 
     /// Takes in decided records: the image first, then what follows for this shard's partitions.
     fn apply(self: &Rc<Self>, records: &[Record], homes: &[Home]) {
+        let gone = self.deleted_names(records);
         if let Err(error) = self.view.apply(records) {
             tracing::error!(%error, "metadata that cannot be applied");
             return;
@@ -366,7 +368,22 @@ impl Shard {
                 self.drop_topic(*topic);
             }
         }
+        for name in gone {
+            self.groups.forget_topic(self, &name);
+        }
         self.reconfigure(&image, &touched, records.iter().any(settings::touches_all));
+    }
+
+    /// The names of the topics that `records` delete, as long as they are known.
+    fn deleted_names(&self, records: &[Record]) -> Vec<Rc<str>> {
+        let image = self.view.image();
+        let name = |record: &Record| match record {
+            Record::TopicDeleted { topic } => {
+                image.topic(*topic).map(|topic| Rc::clone(&topic.name))
+            }
+            _ => None,
+        };
+        records.iter().filter_map(name).collect()
     }
 
     /// Begins to lead a partition whose log exists.
@@ -377,9 +394,18 @@ impl Shard {
             return;
         };
         let config = self.config_of(image, topic, configs);
-        let partition = Partition::new(id, log, placed.leader_epoch, Rc::clone(&config));
+        let partition = Partition::new(
+            id,
+            log,
+            placed.leader_epoch,
+            Rc::clone(&config),
+            topic_name::is_internal(&topic.name),
+        );
         partition.configure(config);
-        self.adopt(partition);
+        self.adopt(Rc::clone(&partition));
+        if *topic.name == *groups::TOPIC {
+            self.groups.lead(self, partition);
+        }
     }
 
     fn drop_topic(self: &Rc<Self>, topic: TopicId) {

@@ -3,6 +3,7 @@
 //! A request is handled to its end before the next of its connection is begun, as Kafka does, save
 //! for produce: it is done here when its order is fixed, and is answered when it is on disk.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -23,21 +24,32 @@ mod api_versions;
 mod brokers;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 
 /// What is served, and so advertised. A crate may know more messages than its broker answers.
 const SERVED: &[Api] = &[
@@ -45,6 +57,15 @@ const SERVED: &[Api] = &[
     Api::Fetch,
     Api::ListOffsets,
     Api::Metadata,
+    Api::OffsetCommit,
+    Api::OffsetFetch,
+    Api::FindCoordinator,
+    Api::JoinGroup,
+    Api::Heartbeat,
+    Api::LeaveGroup,
+    Api::SyncGroup,
+    Api::DescribeGroups,
+    Api::ListGroups,
     Api::ApiVersions,
     Api::CreateTopics,
     Api::DeleteTopics,
@@ -55,7 +76,9 @@ const SERVED: &[Api] = &[
     Api::AlterConfigs,
     Api::DescribeLogDirs,
     Api::CreatePartitions,
+    Api::DeleteGroups,
     Api::IncrementalAlterConfigs,
+    Api::OffsetDelete,
     Api::DescribeCluster,
     Api::DescribeProducers,
     Api::ListConfigResources,
@@ -72,6 +95,8 @@ pub(crate) struct Request {
     pub(crate) frame: Bytes,
     pub(crate) body_at: usize,
     pub(crate) arrived: Nanos,
+    /// Where the client connects from.
+    pub(crate) peer: SocketAddr,
 }
 
 /// Why a request gets no answer and its connection is closed.
@@ -95,6 +120,17 @@ impl Request {
     /// At the request's own fields.
     pub(crate) fn body(&self) -> Reader<'_> {
         Reader::request(&self.frame[self.body_at..])
+    }
+
+    /// What the client calls itself. Read anew from the frame: few requests want to know.
+    pub(crate) fn client_id(&self) -> &str {
+        let header = RequestHeader::decode(&mut Reader::request(&self.frame));
+        header.ok().and_then(|header| header.client_id).unwrap_or_default()
+    }
+
+    /// Where the client connects from, as Kafka writes it.
+    pub(crate) fn client_host(&self) -> String {
+        format!("/{}", self.peer.ip())
     }
 
     /// Starts an answer: four bytes for the length, then the header.
@@ -142,7 +178,9 @@ pub(crate) async fn handle(connection: &Rc<Connection>, frame: Bytes, arrived: N
         Ok(header) => {
             let RequestHeader { api, version, correlation_id, .. } = header;
             let shard = Rc::clone(shard);
-            serve(Request { shard, api, version, correlation_id, frame, body_at, arrived }).await
+            let peer = connection.peer;
+            serve(Request { shard, api, version, correlation_id, frame, body_at, arrived, peer })
+                .await
         }
         Err(HeaderError::UnsupportedVersion { api: Api::ApiVersions, head }) => {
             owe(api_versions::unknown_version(head.correlation_id))
@@ -181,19 +219,20 @@ async fn serve(request: Request) -> Handled {
         Api::ListConfigResources => owe(list_config_resources::handle(&request)),
         Api::DescribeTopicPartitions => owe(describe_topic_partitions::handle(&request)),
         Api::DescribeProducers => owe(describe_producers::handle(&request).await),
-        Api::FindCoordinator
-        | Api::OffsetCommit
-        | Api::OffsetFetch
-        | Api::JoinGroup
-        | Api::Heartbeat
-        | Api::LeaveGroup
-        | Api::SyncGroup
-        | Api::DescribeGroups
-        | Api::ListGroups
-        | Api::DeleteGroups
-        | Api::OffsetDelete
-        | Api::ConsumerGroupHeartbeat
-        | Api::ConsumerGroupDescribe => Handled::Close("an API that is not served"),
+        Api::OffsetCommit => owe(offset_commit::handle(&request).await),
+        Api::OffsetFetch => owe(offset_fetch::handle(&request).await),
+        Api::FindCoordinator => owe(find_coordinator::handle(&request).await),
+        Api::JoinGroup => owe(join_group::handle(&request).await),
+        Api::Heartbeat => owe(heartbeat::handle(&request).await),
+        Api::LeaveGroup => owe(leave_group::handle(&request).await),
+        Api::SyncGroup => owe(sync_group::handle(&request).await),
+        Api::DescribeGroups => owe(describe_groups::handle(&request).await),
+        Api::ListGroups => owe(list_groups::handle(&request).await),
+        Api::DeleteGroups => owe(delete_groups::handle(&request).await),
+        Api::OffsetDelete => owe(offset_delete::handle(&request).await),
+        Api::ConsumerGroupHeartbeat | Api::ConsumerGroupDescribe => {
+            Handled::Close("an API that is not served")
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod connection;
 mod controller;
 mod decide;
 mod directory;
+mod groups;
 mod kafka;
 mod metadata_log;
 mod metrics;

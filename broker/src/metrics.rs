@@ -68,6 +68,7 @@ const COUNTERS: [(&str, &str); Count::LAST as usize + 1] = [
     ("corelog_fetch_requests_total", "Fetch requests."),
     ("corelog_fetch_bytes_total", "Bytes of records sent to consumers."),
     ("corelog_fetch_waits_total", "Fetch requests that waited for records."),
+    ("corelog_offset_commits_total", "OffsetCommit requests."),
     ("corelog_bytes_received_total", "Bytes received from clients."),
     ("corelog_bytes_sent_total", "Bytes sent to clients."),
 ];
@@ -89,6 +90,7 @@ pub(crate) enum Count {
     FetchRequests,
     FetchBytes,
     FetchWaits,
+    OffsetCommits,
     BytesReceived,
     BytesSent,
 }

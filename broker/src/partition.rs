@@ -14,7 +14,7 @@ use protocol::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
 use storage::{AppendContext, AppendError, Log, Origin, ReadError, ReadLimit, Ticket};
 
 use crate::answer::Piece;
-use crate::append::{Acks, Landed, Refusal};
+use crate::append::{Acks, Author, Landed, Refusal};
 use crate::metrics::Count;
 use crate::read::Found;
 use crate::recompress::recompress;
@@ -27,6 +27,8 @@ mod lookup;
 pub(crate) struct Partition {
     pub(crate) id: TopicPartition,
     pub(crate) log: Log,
+    /// Only the broker itself appends to it.
+    is_internal: bool,
     epoch: Cell<LeaderEpoch>,
     config: RefCell<Rc<TopicConfig>>,
 }
@@ -38,8 +40,15 @@ impl Partition {
         log: Log,
         epoch: LeaderEpoch,
         config: Rc<TopicConfig>,
+        is_internal: bool,
     ) -> Rc<Self> {
-        Rc::new(Self { id, log, epoch: Cell::new(epoch), config: RefCell::new(config) })
+        Rc::new(Self {
+            id,
+            log,
+            is_internal,
+            epoch: Cell::new(epoch),
+            config: RefCell::new(config),
+        })
     }
 
     /// The epoch in which this broker leads it.
@@ -79,7 +88,12 @@ impl Partition {
         shard: &Shard,
         records: &[u8],
         acks: Acks,
+        author: Author,
     ) -> Result<(Landed, Ticket), Refusal> {
+        if self.is_internal && author == Author::Client {
+            let text = "only the broker itself appends to an internal topic";
+            return Err(Refusal::new(ErrorCode::InvalidTopicException, text));
+        }
         let config = self.config.borrow();
         if acks == Acks::InSync && config.min_insync_replicas > 1 {
             return Err(ErrorCode::NotEnoughReplicas.into());

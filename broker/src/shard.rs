@@ -19,6 +19,7 @@ use storage::Store;
 use crate::config::BrokerConfig;
 use crate::connection::registry::Registry;
 use crate::controller::Controller;
+use crate::groups::Groups;
 use crate::metrics::ShardMetrics;
 use crate::partition::Partition;
 use crate::producer_ids::ProducerIds;
@@ -72,6 +73,8 @@ pub(crate) struct Shard {
     /// Fetches that wait for records now.
     pub(crate) waiting_fetches: Cell<usize>,
     pub(crate) producer_ids: ProducerIds,
+    /// The consumer groups that live here.
+    pub(crate) groups: Groups,
     /// Writes the heads of native answers, one at a time.
     pub(crate) encoder: RefCell<Encoder>,
     partitions: RefCell<Map<TopicPartition, Rc<Partition>>>,
@@ -109,6 +112,7 @@ impl Shard {
             request_memory: Semaphore::new(parts.config.limits.request_memory_bytes),
             fetch_memory: Semaphore::new(parts.config.limits.fetch_memory_bytes),
             waiting_fetches: Cell::new(0),
+            groups: Groups::new(&parts.config),
             partitions: RefCell::new(Map::default()),
             calls: RefCell::new(Map::default()),
             next_call: Cell::new(0),

@@ -12,6 +12,7 @@ mod disk;
 mod fetches;
 mod fixture;
 mod frames;
+mod groups;
 mod lookup;
 mod native;
 mod start;

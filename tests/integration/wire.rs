@@ -36,6 +36,11 @@ impl Server {
     /// Starts `corelog dev`, or Apache Kafka if `BROKER=kafka` asks for the reference, which answers before a change
     /// is in force everywhere: a test that looks at once may fail there.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, "")
+    }
+
+    /// Starts it with a configuration file.
+    pub(crate) fn start_with(arguments: &[&str], settings: &str) -> Self {
         let dir = TempDir::new_in(tests::place::target()).unwrap();
         let name = std::env::var("BROKER").unwrap_or_else(|_| "corelog".to_owned());
         let kind = Kind::from_name(&name).expect("BROKER names a kind of broker");
@@ -43,16 +48,18 @@ impl Server {
         let mut seeded = Seeded::new(u64::from(std::process::id()) << 16 | started);
         let mut plan = Plan::new(kind, &dir.path().join("data"), &mut seeded).unwrap();
         plan.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        if !settings.is_empty() && kind == Kind::Corelog {
+            let file = dir.path().join("corelog.toml");
+            std::fs::write(&file, settings).unwrap();
+            plan.arguments.extend(["--config".to_owned(), file.display().to_string()]);
+        }
         let broker = Some(Broker::start(&plan).unwrap());
         Self { plan, broker, _dir: dir }
     }
 
     /// Opens a connection.
     pub(crate) fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.plan.bootstrap()).unwrap();
-        stream.set_read_timeout(Some(ANSWER_WITHIN)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Client { stream, correlation_id: 0 }
+        Client::connect(self.plan.kafka)
     }
 
     /// Kills it with SIGKILL and starts it again over the same directory.
@@ -73,6 +80,14 @@ pub(crate) struct Client {
     correlation_id: i32,
 }
 
+/// A request that was sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    api: Api,
+    version: Version,
+    correlation_id: i32,
+}
+
 /// The body of an answer.
 pub(crate) struct Answer {
     bytes: Vec<u8>,
@@ -90,8 +105,22 @@ impl Answer {
 }
 
 impl Client {
+    /// Connects to a broker on this machine.
+    pub(crate) fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(ANSWER_WITHIN)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, correlation_id: 0 }
+    }
+
     /// Sends a request and waits for its answer.
     pub(crate) fn ask<'q, Q: Wire<'q>>(&mut self, api: Api, version: i16, request: &Q) -> Answer {
+        let asked = self.send(api, version, request);
+        self.receive(asked)
+    }
+
+    /// Sends a request whose answer may be long in coming.
+    pub(crate) fn send<'q, Q: Wire<'q>>(&mut self, api: Api, version: i16, request: &Q) -> Asked {
         let version = api.version(version).expect("a version that is served");
         self.correlation_id += 1;
         let header = RequestHeader {
@@ -106,12 +135,17 @@ impl Client {
         let length = u32::try_from(frame.len() - 4).unwrap();
         frame[..4].copy_from_slice(&length.to_be_bytes());
         self.stream.write_all(&frame).unwrap();
+        Asked { api, version, correlation_id: self.correlation_id }
+    }
 
+    /// Waits for the answer to a request; answers come in the order of the requests.
+    pub(crate) fn receive(&mut self, asked: Asked) -> Answer {
+        let Asked { api, version, correlation_id } = asked;
         let mut length = [0; 4];
         self.stream.read_exact(&mut length).unwrap();
         let mut bytes = vec![0; u32::from_be_bytes(length) as usize];
         self.stream.read_exact(&mut bytes).unwrap();
-        assert_eq!(bytes[..4], self.correlation_id.to_be_bytes(), "an answer to another request");
+        assert_eq!(bytes[..4], correlation_id.to_be_bytes(), "an answer to another request");
         let header_bytes = if version.flexible && api != Api::ApiVersions { 5 } else { 4 };
         Answer { bytes: bytes.split_off(header_bytes), version }
     }

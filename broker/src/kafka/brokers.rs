@@ -28,6 +28,9 @@ pub(super) const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
 /// idempotent-write.
 pub(super) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 
+/// The same for a group: read, delete and describe.
+pub(super) const GROUP_OPERATIONS: i32 = 0b1_0100_1000;
+
 /// The bits a client asked for, or the number that says it did not.
 pub(super) const fn operations(asked: bool, operations: i32) -> i32 {
     if asked { operations } else { i32::MIN }

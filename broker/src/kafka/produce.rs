@@ -13,7 +13,7 @@ use protocol::{ErrorCode, PartitionIndex, TopicId, TopicPartition};
 
 use super::{Request, with_length};
 use crate::answer::Answer;
-use crate::append::{Acks, Appending, Landed, Refusal};
+use crate::append::{Acks, Appending, Author, Landed, Refusal};
 use crate::connection::Handled;
 use crate::metrics::{Count, Stage};
 use crate::pending::{AppendReply, Pending};
@@ -31,7 +31,7 @@ pub(super) fn handle(request: Request) -> Handled {
         (_, Some(_)) => Some(ErrorCode::UnsupportedVersion),
         (Some(_), None) => None,
     };
-    let mut appending = Appending::new(acks.unwrap_or(Acks::Leader));
+    let mut appending = Appending::new(acks.unwrap_or(Acks::Leader), Author::Client);
     let mut topics = Vec::with_capacity(body.topic_count);
     for topic in body.topics() {
         topics.push(append_topic(&request, &topic, refused, &mut appending));

@@ -7,7 +7,7 @@ use protocol::{ErrorCode, TopicPartition};
 
 use super::{Fault, Request, brief, encode_answer, not_found, refusal};
 use crate::answer::Answer;
-use crate::append::{Acks, Appending};
+use crate::append::{Acks, Appending, Author};
 use crate::connection::Handled;
 use crate::metrics::{Count, Stage};
 use crate::pending::{AppendReply, Pending};
@@ -27,7 +27,7 @@ pub(super) fn handle(request: &Request<'_>) -> Result<Handled, Fault> {
         (_, Some(_)) => Some(ErrorCode::UnsupportedVersion),
         (Some(_), None) => None,
     };
-    let mut appending = Appending::new(acks.unwrap_or(Acks::Leader));
+    let mut appending = Appending::new(acks.unwrap_or(Acks::Leader), Author::Client);
     let mut partitions = Vec::with_capacity(body.len());
     for (partition, batch) in body.batches() {
         partitions.push(partition);

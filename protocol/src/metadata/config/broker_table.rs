@@ -37,7 +37,7 @@ keys! {
         => "How long a new group waits for more members, in milliseconds.";
     "group.max.session.timeout.ms": Int = "1800000", Any, Static, Always
         => "The longest session timeout a group's member may ask for, in milliseconds.";
-    "group.max.size": Int = "2147483647", AtLeast(1), Static, Always
+    "group.max.size": Int = "1000", AtLeast(1), Static, Always
         => "How many members a group may have.";
     "group.min.session.timeout.ms": Int = "6000", Any, Static, Always
         => "The shortest session timeout a group's member may ask for, in milliseconds.";
@@ -133,6 +133,8 @@ keys! {
         => "Accepted for compatibility and without effect: every core fetches for its own partitions.";
     "offset.metadata.max.bytes": Int = "4096", Any, Static, Always
         => "The longest text a consumer may commit beside an offset, in bytes.";
+    "offsets.retention.check.interval.ms": Long = "600000", AtLeast(1), Static, Always
+        => "How often offsets that nobody uses are looked for, in milliseconds.";
     "offsets.retention.minutes": Int = "10080", AtLeast(1), Static, Always
         => "How long the offsets of a group without members are kept, in minutes.";
     "offsets.topic.num.partitions": Int = "50", AtLeast(1), Static, Always

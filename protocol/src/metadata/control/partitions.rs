@@ -1,5 +1,6 @@
 //! Topics grow.
 
+use crate::metadata::topic_name;
 use crate::{BrokerId, ErrorCode, TopicId};
 
 use super::{Draft, Mode, Refusal, counted};
@@ -53,6 +54,13 @@ impl Draft<'_> {
                 "This server does not host this topic-partition.".to_owned(),
             );
         };
+        if topic_name::is_internal(&wish.topic) {
+            // Groups and transactions would look for their home in another partition.
+            return refuse(
+                ErrorCode::InvalidPartitions,
+                format!("Topic '{}' is internal: its number of partitions is fixed.", wish.topic),
+            );
+        }
         let (id, held) = (topic.id, topic.partitions.len());
         let factor = topic.partitions.first().map_or(1, |partition| partition.replicas.len());
         let wanted = usize::try_from(wish.count).unwrap_or(0);

@@ -245,16 +245,29 @@ impl Draft<'_> {
         let enabled = self.rules.flag(&self.image, "delete.topic.enable");
         let mut results = Vec::with_capacity(topics.len());
         for topic in topics {
-            results.push(if !enabled {
-                Err(Refusal::new(ErrorCode::TopicDeletionDisabled, "Topic deletion is disabled."))
-            } else if twice(&topic) {
-                let what = if topic.name.is_some() { "name" } else { "id" };
-                Err(Refusal::new(ErrorCode::InvalidRequest, format!("Duplicate topic {what}.")))
-            } else {
-                self.find_doomed(&topic).inspect(|(id, _)| {
-                    self.decide(Record::TopicDeleted { topic: *id });
-                })
-            });
+            let doomed = self.find_doomed(&topic);
+            results.push(
+                if let Ok((_, name)) = &doomed
+                    && topic_name::is_internal(name)
+                {
+                    Err(Refusal::new(
+                        ErrorCode::InvalidTopicException,
+                        format!("Topic '{name}' is internal and cannot be deleted."),
+                    ))
+                } else if !enabled {
+                    Err(Refusal::new(
+                        ErrorCode::TopicDeletionDisabled,
+                        "Topic deletion is disabled.",
+                    ))
+                } else if twice(&topic) {
+                    let what = if topic.name.is_some() { "name" } else { "id" };
+                    Err(Refusal::new(ErrorCode::InvalidRequest, format!("Duplicate topic {what}.")))
+                } else {
+                    doomed.inspect(|(id, _)| {
+                        self.decide(Record::TopicDeleted { topic: *id });
+                    })
+                },
+            );
         }
         results
     }
