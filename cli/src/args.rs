@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::BenchCommand;
 use crate::consume::ConsumeArgs;
 use crate::dev::DevArgs;
+use crate::group::GroupCommand;
 use crate::log::LogCommand;
 use crate::produce::ProduceArgs;
 use crate::topic::TopicCommand;
@@ -35,6 +36,9 @@ pub(crate) enum Command {
     /// Create, list, describe, change and delete topics.
     #[command(subcommand, arg_required_else_help = true)]
     Topic(TopicCommand),
+    /// List, describe, reset and delete consumer groups.
+    #[command(subcommand, arg_required_else_help = true)]
+    Group(GroupCommand),
     /// Write records from standard input to a topic.
     Produce(ProduceArgs),
     /// Read records of a topic to standard output.

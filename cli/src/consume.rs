@@ -83,7 +83,7 @@ pub(crate) struct ConsumeArgs {
 
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Start {
+pub(crate) enum Start {
     Earliest,
     Latest,
     Offset(i64),

@@ -7,6 +7,7 @@ mod bench;
 mod consume;
 mod dev;
 mod error;
+mod group;
 mod input;
 mod instant;
 mod log;
@@ -47,6 +48,7 @@ fn run(command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Dev(args) => dev::run(&args)?,
         Command::Topic(command) => topic::run(command, &mut std::io::stdout().lock())?,
+        Command::Group(command) => group::run(command, &mut std::io::stdout().lock())?,
         Command::Produce(args) => produce::run(&args)?,
         Command::Consume(args) => consume::run(&args)?,
         Command::Log(command) => return log::run(&command),

@@ -335,7 +335,7 @@ pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn new_table(header: &[&str]) -> Table {
+pub(crate) fn new_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
@@ -345,6 +345,6 @@ fn new_table(header: &[&str]) -> Table {
     table
 }
 
-fn say(out: &mut dyn Write, line: &str) -> Result<(), CliError> {
+pub(crate) fn say(out: &mut dyn Write, line: &str) -> Result<(), CliError> {
     writeln!(out, "{line}").map_err(CliError::Stdout)
 }

@@ -1,11 +1,13 @@
 //! Changes and describes topics.
 
+pub(crate) mod groups;
 pub(crate) mod model;
 
 use std::rc::Rc;
 
 use protocol::error_code::ErrorCode;
 
+pub use self::groups::{GroupListing, GroupMember, GroupOffset, GroupView};
 pub use self::model::{
     ConfigChange, ConfigEntry, ConfigSource, ListedOffset, NewTopic, OffsetQuery, TopicListing,
 };

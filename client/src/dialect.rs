@@ -7,6 +7,7 @@ use bytes::Bytes;
 use runtime::World;
 
 use crate::accumulator::Identity;
+use crate::admin::groups::{GroupListing, GroupOffset, GroupView};
 use crate::admin::model::{ConfigChange, ConfigEntry, NewTopic};
 use crate::call::{
     FetchLimits, FetchPart, FetchedPart, OffsetFound, OffsetPart, ProducePart, Produced, Verdict,
@@ -169,6 +170,51 @@ impl Peer {
         changes: &[ConfigChange],
     ) -> Result<Verdict, ClientError> {
         each!(self, speaker => speaker.alter_configs(topic, changes).await)
+    }
+
+    /// The broker that a group lives on.
+    pub(crate) async fn find_group(&self, group: &str) -> Result<i32, ClientError> {
+        self.kafka()?.find_group(group).await
+    }
+
+    /// The groups that live there.
+    pub(crate) async fn list_groups(&self) -> Result<Vec<GroupListing>, ClientError> {
+        self.kafka()?.list_groups().await
+    }
+
+    /// One group's state and members.
+    pub(crate) async fn describe_group(&self, group: &str) -> Result<GroupView, ClientError> {
+        self.kafka()?.describe_group(group).await
+    }
+
+    /// How far a group has read.
+    pub(crate) async fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>, ClientError> {
+        self.kafka()?.group_offsets(group).await
+    }
+
+    /// Says how far a group has read.
+    pub(crate) async fn set_group_offsets(
+        &self,
+        group: &str,
+        offsets: &[GroupOffset],
+    ) -> Result<(), ClientError> {
+        self.kafka()?.set_group_offsets(group, offsets).await
+    }
+
+    /// Forgets a group.
+    pub(crate) async fn delete_group(&self, group: &str) -> Result<(), ClientError> {
+        self.kafka()?.delete_group(group).await
+    }
+
+    /// Groups are spoken of in Kafka's protocol only.
+    fn kafka(&self) -> Result<&kafka::Speaker, ClientError> {
+        match &self.speaker {
+            Speaker::Kafka(speaker) => Ok(speaker),
+            Speaker::Native(_) => Err(ClientError::Config(
+                "groups are managed in Kafka's protocol: use --protocol kafka and its port"
+                    .to_owned(),
+            )),
+        }
     }
 
     /// Raises a partition's log start to `offset` (-1: its end); answers where it then begins.

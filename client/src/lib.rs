@@ -19,7 +19,7 @@
 //! | reach a cluster | [`Cluster`] |
 //! | write records | [`Producer`], [`Record`], [`Receipt`] |
 //! | read records | [`Consumer`], [`Seek`], [`RecordView`] |
-//! | manage topics | [`Admin`], [`NewTopic`] |
+//! | manage topics and groups | [`Admin`], [`NewTopic`] |
 
 mod accumulator;
 mod admin;
@@ -39,8 +39,8 @@ mod record;
 mod view;
 
 pub use admin::{
-    Admin, ConfigChange, ConfigEntry, ConfigSource, ListedOffset, NewTopic, OffsetQuery,
-    TopicListing,
+    Admin, ConfigChange, ConfigEntry, ConfigSource, GroupListing, GroupMember, GroupOffset,
+    GroupView, ListedOffset, NewTopic, OffsetQuery, TopicListing,
 };
 pub use cluster::Cluster;
 pub use config::{Acks, ClusterConfig, Compression, ConsumerConfig, Dialect, ProducerConfig};

@@ -2,6 +2,7 @@
 
 mod admin;
 mod data;
+mod groups;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
