@@ -1,8 +1,10 @@
-// Command clients runs one Go Kafka client on one job: produce, consume, or keep up a load and write its history.
+// Command clients runs one Go Kafka client on one job: produce, consume, keep up a load and write its history,
+// or be a member of a group.
 //
 //	clients franz-go JOB RESULT
 //	clients sarama JOB RESULT
 //	clients load SPEC
+//	clients member franz-go|sarama BOOTSTRAP GROUP TOPIC
 package main
 
 import (
@@ -13,7 +15,7 @@ import (
 
 func main() {
 	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: clients franz-go|sarama JOB RESULT, or clients load SPEC")
+		fmt.Fprintln(os.Stderr, "usage: clients franz-go|sarama JOB RESULT, clients load SPEC, or clients member CLIENT BOOTSTRAP GROUP TOPIC")
 		os.Exit(2)
 	}
 	switch os.Args[1] {
@@ -25,6 +27,8 @@ func main() {
 		writeResults(os.Args[3], "sarama", moduleVersion("github.com/IBM/sarama"), runSarama(t))
 	case "load":
 		runLoad(os.Args[2])
+	case "member":
+		runMember(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
 	default:
 		fmt.Fprintln(os.Stderr, "unknown client", os.Args[1])
 		os.Exit(2)
