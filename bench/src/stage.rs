@@ -13,8 +13,11 @@ use crate::consume::Position;
 use crate::wire::{self, Line, Topic};
 use crate::{BenchError, Plan};
 
-/// How long a new topic may take until all its partitions are led.
+/// How long a new topic may take until all its partitions are led, or a broker until it has producer ids.
 const LEADERS_MAX: Duration = Duration::from_secs(30);
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A producer's place: a connection to each broker, its id and its epoch.
 pub(crate) struct Seat {
@@ -70,7 +73,7 @@ impl Stage {
             for _ in 0..produce.producers {
                 let mut lines = stage.connect(&addrs, spoken).await?;
                 let identity = match lines.first_mut() {
-                    Some((_, line)) if produce.idempotent => line.init_producer().await?,
+                    Some((_, line)) if produce.idempotent => identity(world, line).await?,
                     Some(_) | None => (-1, -1),
                 };
                 stage.producers.push(Seat { lines, identity });
@@ -142,7 +145,7 @@ async fn topic(world: &World, cluster: &Cluster, plan: &Plan) -> Result<Rc<Topic
                 if plan.produce.is_some() && world.now() < deadline => {}
             Err(error) => return Err(error.into()),
         }
-        world.sleep(Duration::from_millis(50)).await;
+        world.sleep(PAUSE).await;
     }
 }
 
@@ -168,6 +171,19 @@ async fn leaders(
         addrs[place] = resolve(world, &address, plan.protocol.default_port()).await?;
     }
     Ok((lane_of, addrs))
+}
+
+/// A producer's id and epoch; a broker that has just started may not have one yet.
+async fn identity(world: &World, line: &mut Line) -> Result<(i64, i16), BenchError> {
+    let deadline = world.now() + LEADERS_MAX;
+    loop {
+        match line.init_producer().await {
+            Err(BenchError::Refused { code, .. }) if code.retriable() && world.now() < deadline => {
+                world.sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 async fn position(admin: &Admin, plan: &Plan, partition: u32) -> Result<Position, BenchError> {

@@ -152,6 +152,16 @@ fn too_high_a_rate_is_reported_and_its_records_are_not_forgotten() {
 }
 
 #[test]
+fn an_idempotent_producer_waits_for_its_id_and_numbers_its_batches() {
+    let fake = Fake::new(MS, SECOND..SECOND);
+    fake.not_yet.set(3);
+    let produce = ProducePlan { idempotent: true, keys: 10, ..one_record_each(500, 5) };
+    simulate(&fake, plan(produce), None);
+    let sent: i32 = fake.sequences.borrow().values().sum();
+    assert_eq!((fake.not_yet.get(), sent), (0, 5_000));
+}
+
+#[test]
 fn a_broker_that_goes_away_ends_the_run_with_its_name() {
     let fake = Fake::new(MS, SECOND..SECOND);
     fake.closes.set(Some(3 * SECOND));

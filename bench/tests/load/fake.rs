@@ -1,23 +1,25 @@
 //! A broker that does nothing but answer, after a time that the test decides: latency and rate known beforehand.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use protocol::TopicId;
 use protocol::batch::RawBatch;
 use protocol::kafka::any::{AnyRequest, AnyResponse};
 use protocol::kafka::api_versions::{ApiVersion, ApiVersionsResponse};
 use protocol::kafka::create_topics::{CreatableTopicResult, CreateTopicsResponse};
+use protocol::kafka::init_producer_id::InitProducerIdResponse;
 use protocol::kafka::metadata::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use protocol::kafka::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
 use protocol::kafka::{Api, RequestHeader, ResponseFrame};
 use protocol::reader::Reader;
+use protocol::{ErrorCode, TopicId};
 use runtime::{ListenOptions, Nanos, Sender, Stream, TaskClass, World};
 
 /// How it behaves, and what it saw.
@@ -29,6 +31,10 @@ pub(crate) struct Fake {
     pub(crate) partitions: i32,
     /// It closes a connection on which a produce request comes this long after the first one.
     pub(crate) closes: Cell<Option<Duration>>,
+    /// How often it refuses a producer id before it gives one.
+    pub(crate) not_yet: Cell<u32>,
+    /// For each partition the sequence that must come next.
+    pub(crate) sequences: RefCell<BTreeMap<i32, i32>>,
     first: Cell<Option<Nanos>>,
     /// When each produce request came, since the first one, and how many records it had.
     pub(crate) seen: RefCell<Vec<(Duration, u64)>>,
@@ -41,6 +47,8 @@ impl Fake {
             stall,
             partitions: 3,
             closes: Cell::new(None),
+            not_yet: Cell::new(0),
+            sequences: RefCell::default(),
             first: Cell::new(None),
             seen: RefCell::default(),
         })
@@ -99,10 +107,25 @@ impl Fake {
                 topics: vec![CreatableTopicResult { name: "load", ..Default::default() }],
                 ..Default::default()
             }),
+            AnyRequest::InitProducerId(_) => {
+                let left = self.not_yet.get();
+                self.not_yet.set(left.saturating_sub(1));
+                let error_code =
+                    if left > 0 { ErrorCode::CoordinatorLoadInProgress } else { ErrorCode::None };
+                let producer_id = if left > 0 { -1 } else { 7 };
+                let body = InitProducerIdResponse { error_code, producer_id, ..Default::default() };
+                AnyResponse::InitProducerId(body)
+            }
             AnyRequest::Produce(request) => {
                 let batches = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
                 let records = batches.map(|it| {
                     let batch = RawBatch(it.records.unwrap()).check_produced().unwrap();
+                    if let Some(stamp) = batch.producer() {
+                        let mut sequences = self.sequences.borrow_mut();
+                        let next = sequences.entry(it.index).or_insert(0);
+                        assert_eq!(stamp.base_sequence, Some(*next), "numbered without a gap");
+                        *next += i32::try_from(batch.record_count()).unwrap();
+                    }
                     u64::from(batch.record_count())
                 });
                 let now = world.now();
