@@ -10,10 +10,11 @@
 //! wire      both dialects, without copying record bytes
 //! produce, consume   the tasks          stage, run   a run from its first connection to its last answer
 //! recorder  latencies and counts        process, machine   what the operating system says
-//! report, svg   what was measured: a row, a table, an HdrHistogram log, a picture
+//! report, hdr_log, svg   what was measured: a row and a table, an HdrHistogram log, a picture
 //! ```
 
 mod consume;
+pub mod hdr_log;
 pub mod machine;
 mod packer;
 mod payload;
@@ -30,10 +31,11 @@ mod template;
 mod wire;
 
 pub use client::{Dialect, block_on};
+pub use hdr_log::HdrLog;
 pub use plan::{ConsumePlan, KeyDistribution, Payload, Plan, ProducePlan};
 pub use protocol::batch::Compression;
 pub use recorder::{Point, Stream};
-pub use report::{HdrLog, Outcome, Row};
+pub use report::{Outcome, Row};
 pub use run::{Progress, Watch, run};
 
 /// Why a measurement could not be made.

@@ -1,11 +1,6 @@
-//! What was measured: one JSON row, a table for people, and a log of histograms for standard tools.
-
-use std::io::{self, Write};
-use std::time::Duration;
+//! What was measured: one JSON row, and a table for people.
 
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 
 use crate::machine::Pressure;
@@ -374,51 +369,120 @@ pub(crate) fn whole(number: f64) -> String {
     text
 }
 
-/// A log in HdrHistogram's own format (V2, compressed), an interval a second and kind of latency, which is its tag.
-/// All values are in nanoseconds.
-pub struct HdrLog {
-    out: Box<dyn Write>,
-    serializer: V2DeflateSerializer,
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-impl std::fmt::Debug for HdrLog {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HdrLog")
-    }
-}
+    use runtime::Nanos;
 
-impl HdrLog {
-    /// A log that has not begun.
-    pub fn new(out: Box<dyn Write>) -> Self {
-        Self { out, serializer: V2DeflateSerializer::new() }
-    }
+    use super::*;
+    use crate::machine::Load;
+    use crate::plan::ProducePlan;
+    use crate::recorder::{Window, histogram};
 
-    /// Begins it at the moment from which intervals count, in milliseconds since 1970.
-    pub(crate) fn begin(&mut self, started_ms: i64) -> io::Result<()> {
-        let (out, started) = (&mut self.out, started_ms as f64 / 1e3);
-        writeln!(out, "#[Logged with corelog bench {}]", env!("CARGO_PKG_VERSION"))?;
-        writeln!(out, "#[Histogram log format version 1.3]")?;
-        writeln!(out, "#[BaseTime: {started:.3} (seconds since epoch)]")?;
-        writeln!(out, "#[StartTime: {started:.3} (seconds since epoch)]")?;
-        let columns = ["StartTimestamp", "Interval_Length", "Interval_Max"];
-        writeln!(out, "\"{}\",\"Interval_Compressed_Histogram\"", columns.join("\",\""))
-    }
-
-    /// Writes what came in `span` from `at` on.
-    pub(crate) fn write(
-        &mut self,
-        name: &'static str,
-        latency: &Histogram<u64>,
-        (at, span): (Duration, Duration),
-    ) -> io::Result<()> {
-        if latency.is_empty() {
-            return Ok(());
+    /// Two million records of a kilobyte in ten seconds, in 20,000 requests that took a millisecond each.
+    fn outcome(rate: u64) -> Outcome {
+        let at = |ms: u64| Nanos::new(ms * 1_000_000);
+        let mut stream = Stream::new("produce", Window { from: at(0), end: at(10_000) });
+        for request in 0..20_000 {
+            let due = request / 2;
+            stream.waited(at(due), at(due + 1), 100);
+            stream.answered(at(due), 100, 100_000);
         }
-        let mut writer =
-            IntervalLogWriterBuilder::new().begin_log_with(&mut self.out, &mut self.serializer)?;
-        writer
-            .write_histogram(latency, at, span, Tag::new(name))
-            .map_err(|error| io::Error::other(error.to_string()))?;
-        self.out.flush()
+        stream.settle();
+        let plan = Plan {
+            bootstrap: Vec::new(),
+            protocol: client::Dialect::Kafka,
+            topic: "t".to_owned(),
+            partitions: 1,
+            produce: Some(ProducePlan { rate, ..ProducePlan::default() }),
+            consume: None,
+            warm_up: Duration::ZERO,
+            duration: Duration::from_secs(10),
+            seed: 1,
+        };
+        let mut client_gaps = histogram();
+        client_gaps.record(400_000).unwrap();
+        Outcome {
+            plan,
+            started_ms: 0,
+            seconds: 10.0,
+            produced: Some(stream),
+            consumed: None,
+            broker_pid: Some(7),
+            broker: Some(Usage {
+                user_seconds: 1.0,
+                system_seconds: 3.0,
+                written_bytes: 3_000_000_000,
+                voluntary_switches: 9_000,
+                involuntary_switches: 1_000,
+                ..Usage::default()
+            }),
+            client: Usage { user_seconds: 0.5, system_seconds: 0.5, ..Usage::default() },
+            client_gaps,
+            pressure: Load::default().until(&Load::default(), 10.0),
+            unsent: 0,
+            unanswered: 0,
+            unread: 0,
+        }
+    }
+
+    #[test]
+    fn costs_are_divided_by_what_was_done() {
+        let row = outcome(0).row();
+        assert_eq!((row.records, row.bytes, row.requests), (2_000_000, 2_000_000_000, 20_000));
+        let rates = (row.records_per_second, row.megabytes_per_second, row.requests_per_second);
+        assert_eq!(rates, (200_000.0, 200.0, 2_000.0));
+        let broker = row.broker.unwrap();
+        assert_eq!(broker.broker_cpu_seconds_per_gb, Some(2.0));
+        assert_eq!(broker.broker_cpu_seconds_per_million_records, Some(2.0));
+        assert_eq!(broker.broker_cpu_us_per_request, Some(200.0));
+        assert_eq!(broker.broker_written_per_byte, Some(1.5));
+        assert_eq!(broker.broker_switches_per_thousand_records, Some(5.0));
+        assert_eq!(row.client_cpu_seconds_per_gb, Some(0.5));
+        assert!((row.client_cpu_share_of_a_core - 0.1).abs() < 1e-9);
+        assert!((row.latency.p99_us - 1_000.0).abs() < 1.0, "{:?}", row.latency);
+        assert_eq!(row.doubts, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_speaks_against_the_figures_is_said() {
+        type Change = fn(&mut Outcome);
+        let doubts = |rate, change: Change| {
+            let mut outcome = outcome(rate);
+            change(&mut outcome);
+            outcome.row().doubts.join("; ")
+        };
+        let late: Change = |it| it.client_gaps.record(2_000_000).unwrap();
+        assert!(doubts(200_000, late).contains("void"), "later than the p99 of 1 ms");
+        assert_eq!(doubts(0, late), "", "at full speed nothing is due");
+        let cases: [(Change, &str); 5] = [
+            (|it| it.client.user_seconds = 9.5, "% of a core"),
+            (|it| it.unsent = 5, "5 records were due and never sent"),
+            (|it| it.unanswered = 6, "6 records were not answered"),
+            (|it| it.unread = 7, "7 acknowledged records were not read"),
+            (|it| it.broker = Some(Usage::default()), "too few ticks"),
+        ];
+        for (change, word) in cases {
+            assert!(doubts(0, change).contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        let cases = [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.0, "1,234,567")];
+        for (number, text) in cases {
+            assert_eq!(whole(number), text);
+        }
+        let cases = [
+            (0.4, "0 us"),
+            (999.0, "999 us"),
+            (1_500.0, "1.50 ms"),
+            (20_000.0, "20 ms"),
+            (2.5e6, "2.50 s"),
+        ];
+        for (us, text) in cases {
+            assert_eq!(time(us), text);
+        }
     }
 }

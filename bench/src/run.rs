@@ -9,13 +9,14 @@ use runtime::sync::Notify;
 use runtime::{Nanos, TaskClass, World};
 
 use crate::consume::{self, Consumers};
+use crate::hdr_log::HdrLog;
 use crate::machine::{self, Load};
 use crate::packer::{Pace, Packer, Share};
 use crate::payload::Keys;
 use crate::process::Usage;
 use crate::produce::Producer;
 use crate::recorder::{self, Stream, Window, histogram};
-use crate::report::{HdrLog, Outcome};
+use crate::report::Outcome;
 use crate::round::{Round, Tasks};
 use crate::stage::{Reader, Seat, Stage};
 use crate::template::Mint;
