@@ -6,11 +6,13 @@
 
 mod consume;
 mod drain;
+mod java;
 mod latency;
 mod payload;
 mod produce;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -40,6 +42,7 @@ pub(crate) enum Job {
     Consume(ConsumeJob),
     Latency(LatencyJob),
     Drain(DrainJob),
+    Java(JavaJob),
 }
 
 /// Records as fast as they are taken, or at a rate.
@@ -104,6 +107,18 @@ pub(crate) struct DrainJob {
     pub(crate) consumer: Settings,
 }
 
+/// Records from Kafka's own tool.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct JavaJob {
+    pub(crate) target: Target,
+    pub(crate) class_path: String,
+    /// Where its payloads are put.
+    pub(crate) lines: PathBuf,
+    pub(crate) record_bytes: usize,
+    pub(crate) records: u64,
+    pub(crate) settings: Settings,
+}
+
 /// What the client saw.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Outcome {
@@ -143,9 +158,11 @@ pub(crate) fn run(job: &Job) -> Result<Outcome, PeersError> {
         Job::Consume(job) => consume::run(job)?,
         Job::Latency(job) => latency::run(job)?,
         Job::Drain(job) => drain::run(job)?,
+        Job::Java(job) => java::run(job)?,
     };
     let used = bench::process::Usage::of(own)?.since(&before);
-    outcome.set("client_cpu_s", used.cpu_seconds());
+    let children = outcome.figures.get("children_cpu_s").copied().unwrap_or(0.0);
+    outcome.set("client_cpu_s", used.cpu_seconds() + children);
     outcome.set("client_peak_mib", used.peak_resident_bytes as f64 / f64::from(1 << 20));
     Ok(outcome)
 }

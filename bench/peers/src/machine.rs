@@ -1,15 +1,16 @@
-//! What the whole machine did meanwhile: load, pressure, and CPU that no process of ours used.
+//! What the whole machine did meanwhile: pressure, and CPU that no process of ours used.
 
 use std::fs;
 use std::io;
 use std::time::Instant;
 
+use bench::machine::Load;
+
 /// The machine's counters at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Machine {
     at: Instant,
-    /// Microseconds in which somebody waited for a CPU, since the start of the machine.
-    waited_us: u64,
+    load: Load,
     /// Ticks in which a CPU was busy, and in which it was taken from this virtual machine.
     busy: u64,
     stolen: u64,
@@ -21,7 +22,9 @@ pub(crate) struct Machine {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spell {
     pub(crate) seconds: f64,
-    /// Percent of the time in which somebody waited for a CPU.
+    /// The load average over a minute, in the end.
+    pub(crate) load: f64,
+    /// Percent of the time in which somebody waited for a CPU; 0 where the kernel does not tell.
     pub(crate) pressure: f64,
     /// CPU seconds.
     pub(crate) busy: f64,
@@ -38,35 +41,22 @@ impl Machine {
     /// `/proc` is not there.
     pub(crate) fn now() -> io::Result<Self> {
         let (busy, stolen) = busy(&fs::read_to_string("/proc/stat")?);
-        // Kernels without pressure accounting give no such file: then nothing is known of it.
-        let pressure = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
-        Ok(Self {
-            at: Instant::now(),
-            waited_us: waited(&pressure),
-            busy,
-            stolen,
-            workers: workers()?,
-        })
+        Ok(Self { at: Instant::now(), load: Load::now(), busy, stolen, workers: workers()? })
     }
 
     pub(crate) fn since(&self, earlier: &Self) -> Spell {
         let seconds = self.at.duration_since(earlier.at).as_secs_f64();
         let ticks = |now: u64, then: u64| now.saturating_sub(then) as f64 / TICKS_PER_SECOND;
-        let waited = self.waited_us.saturating_sub(earlier.waited_us) as f64 / 1e6;
+        let pressure = earlier.load.until(&self.load, seconds);
         Spell {
             seconds,
-            pressure: (100.0 * waited / seconds).min(100.0),
+            load: pressure.load_after,
+            pressure: 100.0 * pressure.cpu_pressure.unwrap_or(0.0),
             busy: ticks(self.busy, earlier.busy),
             stolen: ticks(self.stolen, earlier.stolen),
             workers: ticks(self.workers, earlier.workers),
         }
     }
-}
-
-/// The load average over a minute.
-pub(crate) fn load() -> f64 {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
 }
 
 /// Busy and stolen ticks of all CPUs together: `cpu user nice system idle iowait irq softirq steal`.
@@ -76,13 +66,6 @@ fn busy(stat: &str) -> (u64, u64) {
         line.split_ascii_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
     let field = |index: usize| fields.get(index).copied().unwrap_or(0);
     (field(0) + field(1) + field(2) + field(5) + field(6), field(7))
-}
-
-/// `some avg10=.. avg60=.. avg300=.. total=<microseconds>`
-fn waited(pressure: &str) -> u64 {
-    let some = pressure.lines().find(|line| line.starts_with("some")).unwrap_or_default();
-    let total = some.rsplit_once("total=").map_or("", |(_, total)| total);
-    total.trim().parse().unwrap_or(0)
 }
 
 fn workers() -> io::Result<u64> {
@@ -111,8 +94,6 @@ mod tests {
     #[test]
     fn the_kernels_lines_are_read() {
         assert_eq!(busy("cpu  10 1 20 999 7 3 4 5 0 0\ncpu0 1 1 1 1\n"), (38, 5));
-        assert_eq!(waited("some avg10=6.20 avg60=5.04 avg300=2.75 total=13988763\n"), 13_988_763);
-        assert_eq!(waited(""), 0);
         assert_eq!(
             worker_ticks("9 (kworker/u4:1-flush-254:0) I 2 0 0 0 -1 1 0 0 0 0 3 40 0 0"),
             43

@@ -46,6 +46,8 @@ pub(crate) enum Load {
         partitions: i32,
         load: Produce,
     },
+    /// By Kafka's own tool.
+    Java(Produce),
     /// A backlog that no cache holds, read while more arrives.
     Drain,
     /// SIGKILL with many partitions, then the way back; and idling.
@@ -237,6 +239,17 @@ fn bytes_and_requests() -> Vec<Workload> {
                 floor(CPU_PER_REQUEST, None),
             ],
         ),
+        Workload {
+            load: Load::Java(BULK),
+            ..produce(
+                1,
+                "bulk-1k-java",
+                "the same by kafka-producer-perf-test",
+                BULK,
+                sizes(3, 0.75 * GB, 4.0 * GB),
+                vec![kafka(CPU_PER_GB, 0.30)],
+            )
+        },
         produce(
             3,
             "tiny-100",
@@ -481,6 +494,19 @@ impl Produce {
     pub(crate) fn chunk(&self) -> u64 {
         (self.batch_bytes / (self.record_bytes + 8)).max(1) as u64
     }
+}
+
+/// The Java producer's settings for the same load. Its own default of 128 KiB for the socket's buffer makes it
+/// copy large requests many times.
+pub(crate) fn java_settings(load: &Produce) -> Settings {
+    owned(BTreeMap::from([
+        ("acks", load.acks.to_owned()),
+        ("linger.ms", load.linger_ms.to_string()),
+        ("batch.size", load.batch_bytes.to_string()),
+        ("compression.type", load.codec.to_owned()),
+        ("send.buffer.bytes", "-1".to_owned()),
+        ("buffer.memory", "67108864".to_owned()),
+    ]))
 }
 
 /// A producer that sends every record at once.

@@ -12,7 +12,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tests::broker::{Broker, Plan};
 
 use crate::client::Target;
-use crate::machine::{self, Machine};
+use crate::machine::Machine;
 use crate::plan::{self, Produce, Workload};
 use crate::row::{Row, RunRow};
 use crate::run::Session;
@@ -102,7 +102,7 @@ fn once(
     set("resident_mib", later.resident_bytes as f64 / mib);
     set("peak_mib", later.peak_resident_bytes as f64 / mib);
     set("pressure", quiet.pressure);
-    set("load", machine::load());
+    set("load", quiet.load);
     set(
         "fill_mb_per_s",
         client.figures.get("bytes").map_or(0.0, |bytes| bytes / 1e6)

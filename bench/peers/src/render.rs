@@ -206,13 +206,15 @@ fn result_line(result: &ResultRow) -> String {
         (Some(limit), None) => number(limit),
         (None, _) => String::new(),
     };
-    let mut verdict = result.verdict.clone();
+    let mut verdict = vec![result.verdict.as_str()];
     if result.client_share >= CLIENT_BOUND && result.figure.ends_with("/s") {
-        verdict.push_str(", client-bound");
+        verdict.push("client-bound");
     }
     if result.noisy {
-        verdict.push_str(", noisy");
+        verdict.push("noisy");
     }
+    verdict.retain(|word| !word.is_empty());
+    let verdict = verdict.join(", ");
     let discarded = match result.discarded {
         0 => String::new(),
         some => format!(" of {}", if result.noisy { summary.pairs } else { summary.pairs + some }),

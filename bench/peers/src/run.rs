@@ -7,10 +7,11 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use ::tests::{place, reference};
 use bench::process::Usage;
 
-use crate::client::{ConsumeJob, DrainJob, Job, LatencyJob, Outcome, ProduceJob, Target};
-use crate::machine::{self, Machine, Spell};
+use crate::client::{ConsumeJob, DrainJob, JavaJob, Job, LatencyJob, Outcome, ProduceJob, Target};
+use crate::machine::{Machine, Spell};
 use crate::plan::{self, Load, Produce, Workload};
 use crate::row::{Row, Rows, RunRow, Setting};
 use crate::system::{self, Running, System};
@@ -22,6 +23,9 @@ const REST: Duration = Duration::from_secs(1);
 
 /// A JVM is not itself before it has seen this many records.
 const WARM_UP_RECORDS: u64 = 2_000_000;
+
+/// Bytes on the wire per byte of text from which on it was not compressed.
+const UNCOMPRESSED: f64 = 0.9;
 
 /// What stays the same over all workloads.
 pub(crate) struct Session {
@@ -85,13 +89,13 @@ fn setting(arguments: &RunArguments) -> Setting {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
-    let pom = read(&tests::place::clients().join("java/kafka/pom.xml").display().to_string());
+    let pom = read(&place::clients().join("java/kafka/pom.xml").display().to_string());
     let between = |text: &str, from: &str, to: &str| {
         let rest = text.split_once(from).map_or("", |(_, rest)| rest);
         rest.split_once(to).map_or("", |(inner, _)| inner).to_owned()
     };
     let revision = Command::new("git")
-        .current_dir(tests::place::root())
+        .current_dir(place::root())
         .args(["rev-parse", "--short", "HEAD"])
         .output()
         .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -102,7 +106,7 @@ fn setting(arguments: &RunArguments) -> Setting {
         cpu: model.unwrap_or_default().trim_start_matches([' ', '\t', ':']).into(),
         cpus: cpus.matches("processor\t").count(),
         kafka: between(&pom, "<kafka.version>", "</kafka.version>"),
-        java: tests::reference::STOCK_JVM.iter().map(ToString::to_string).collect(),
+        java: reference::STOCK_JVM.iter().map(ToString::to_string).collect(),
         pinned: !arguments.whole_box,
         scale: arguments.scale,
     }
@@ -226,6 +230,7 @@ impl Stage<'_> {
                 let job = Job::Produce(produce_job(&target, load, self.amount));
                 let measured = self.session.measure(system, &job)?;
                 self.session.get(system)?.delete(&target.topic)?;
+                check_compression(load, &measured)?;
                 Ok(measured)
             }
             Load::Consume { consumers } => {
@@ -256,10 +261,26 @@ impl Stage<'_> {
                 self.session.get(system)?.delete(&target.topic)?;
                 Ok(measured)
             }
+            Load::Java(load) => self.java(system, load),
             Load::Partitions { partitions, load } => self.partitions(system, *partitions, load),
             Load::Drain => self.drain(system),
             Load::Recover => Err(PeersError::Plan("recovery has a stage of its own".into())),
         }
+    }
+
+    fn java(&mut self, system: System, load: &Produce) -> Result<Measured, PeersError> {
+        let target = self.session.target(system, load.partitions, self.workload.flush)?;
+        let job = Job::Java(JavaJob {
+            target: target.clone(),
+            class_path: reference::class_path().display().to_string(),
+            lines: system::scratch().join("lines"),
+            record_bytes: load.record_bytes,
+            records: (self.amount / load.record_bytes as f64).max(1.0) as u64,
+            settings: plan::java_settings(load),
+        });
+        let measured = self.session.measure(system, &job)?;
+        self.session.get(system)?.delete(&target.topic)?;
+        Ok(measured)
     }
 
     fn partitions(
@@ -310,6 +331,18 @@ impl Stage<'_> {
         self.session.get(system)?.delete(&target.topic)?;
         Ok(measured)
     }
+}
+
+/// librdkafka sends records as they are, without a word, to a broker that does not advertise what it
+/// takes for a sign of the codec. Then nothing was measured of compression.
+fn check_compression(load: &Produce, measured: &Measured) -> Result<(), PeersError> {
+    let sent = measured.0.get("sent_per_byte").copied().unwrap_or(0.0);
+    if load.codec != "none" && sent > UNCOMPRESSED {
+        return Err(PeersError::Client(format!(
+            "the client sent {sent:.2} bytes per byte: it did not compress for this broker"
+        )));
+    }
+    Ok(())
 }
 
 /// The client's side of a produce load, over so many bytes.
@@ -465,7 +498,7 @@ fn figures(outcome: &Outcome, used: &Usage, spell: &Spell) -> BTreeMap<String, f
     set("outside_percent", 100.0 * outside.max(0.0) / (spell.seconds * cpus));
     set("pressure_during", spell.pressure);
     set("stolen_s", spell.stolen);
-    set("load", machine::load());
+    set("load", spell.load);
     if requests > 0.0 {
         set("cpu_us_per_request", cpu * 1e6 / requests);
         set("requests_per_s", requests / seconds);
@@ -494,3 +527,6 @@ fn forget_page_cache() -> Result<(), PeersError> {
         PeersError::Client(format!("the page cache cannot be dropped ({error}); needs root"))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,7 @@ pub(crate) fn run(job: &LatencyJob) -> Result<Outcome, PeersError> {
     outcome.set("seconds", seconds);
     outcome.set("records", records);
     outcome.set("bytes", records * job.record_bytes as f64);
-    outcome.set("requests", produce::requests(&producer) as f64);
+    outcome.set("requests", produce::sent(&producer).0 as f64);
     if let Some(latency) = &producer.context().latency
         && let Ok(latency) = latency.lock()
     {

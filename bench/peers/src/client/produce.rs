@@ -30,6 +30,7 @@ pub(crate) struct Notes {
     failed: AtomicU64,
     first_failure: Mutex<String>,
     requests: AtomicU64,
+    sent_bytes: AtomicU64,
     reports: AtomicU64,
 }
 
@@ -41,6 +42,7 @@ impl Notes {
             failed: AtomicU64::new(0),
             first_failure: Mutex::default(),
             requests: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
             reports: AtomicU64::new(0),
         }
     }
@@ -55,12 +57,11 @@ impl ClientContext for Notes {
     fn stats_raw(&self, statistics: &[u8]) {
         let Ok(report) = serde_json::from_slice::<serde_json::Value>(statistics) else { return };
         let brokers = report["brokers"].as_object();
-        let requests: u64 = brokers
-            .into_iter()
-            .flat_map(|brokers| brokers.values())
-            .filter_map(|broker| broker["req"]["Produce"].as_u64())
-            .sum();
+        let brokers = || brokers.into_iter().flat_map(|brokers| brokers.values());
+        let requests = brokers().filter_map(|broker| broker["req"]["Produce"].as_u64()).sum();
+        let bytes = brokers().filter_map(|broker| broker["txbytes"].as_u64()).sum();
         self.requests.store(requests, Ordering::Relaxed);
+        self.sent_bytes.store(bytes, Ordering::Relaxed);
         self.reports.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -138,15 +139,15 @@ pub(crate) fn finish(producer: &BaseProducer<Notes>) -> Result<(), PeersError> {
     Ok(())
 }
 
-/// How many produce requests were sent, by the first report that is made after now.
-pub(crate) fn requests(producer: &BaseProducer<Notes>) -> u64 {
+/// How many produce requests and bytes were sent, by the first report that is made after now.
+pub(crate) fn sent(producer: &BaseProducer<Notes>) -> (u64, u64) {
     let notes = producer.context();
     let seen = notes.reports.load(Ordering::Relaxed);
     let deadline = Instant::now() + 2 * STATISTICS_RARELY;
     while notes.reports.load(Ordering::Relaxed) == seen && Instant::now() < deadline {
         producer.poll(Duration::from_millis(20));
     }
-    notes.requests.load(Ordering::Relaxed)
+    (notes.requests.load(Ordering::Relaxed), notes.sent_bytes.load(Ordering::Relaxed))
 }
 
 pub(crate) fn run(job: &ProduceJob) -> Result<Outcome, PeersError> {
@@ -182,7 +183,10 @@ pub(crate) fn run(job: &ProduceJob) -> Result<Outcome, PeersError> {
     outcome.set("seconds", seconds);
     outcome.set("records", job.records as f64);
     outcome.set("bytes", job.records as f64 * job.record_bytes as f64);
-    outcome.set("requests", producers.iter().map(requests).sum::<u64>() as f64);
+    let sent: Vec<(u64, u64)> = producers.iter().map(sent).collect();
+    outcome.set("requests", sent.iter().map(|(requests, _)| *requests).sum::<u64>() as f64);
+    let sent_bytes = sent.iter().map(|(_, bytes)| *bytes).sum::<u64>() as f64;
+    outcome.set("sent_per_byte", sent_bytes / (job.records as f64 * job.record_bytes as f64));
     if job.timed {
         let mut all = super::histogram();
         for producer in &producers {
