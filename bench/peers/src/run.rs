@@ -81,7 +81,11 @@ pub(crate) fn all(arguments: &RunArguments) -> Result<(), PeersError> {
         }
     }
     println!("\n{}", render::table(&made));
-    println!("\nrows: {}", path.display());
+    println!("rows: {}", path.display());
+    let failed = made.iter().filter(|row| matches!(row, Row::Failure { .. })).count();
+    if failed > 0 {
+        return Err(PeersError::Client(format!("{failed} workloads failed; see the table")));
+    }
     Ok(())
 }
 
