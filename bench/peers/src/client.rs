@@ -25,7 +25,7 @@ use crate::PeersError;
 pub(crate) type Settings = BTreeMap<String, String>;
 
 /// Nothing here may take longer than this.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Whom to drive, over what.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -476,7 +476,7 @@ impl Produce {
             ("queue.buffering.max.messages", "1000000".to_owned()),
             // Enough to keep every partition's batch full, and little enough to stay in caches.
             ("queue.buffering.max.kbytes", "65536".to_owned()),
-            ("message.timeout.ms", "120000".to_owned()),
+            ("message.timeout.ms", "590000".to_owned()),
         ]);
         if self.batch_bytes == 1 {
             settings.insert("batch.num.messages", "1".to_owned());
@@ -514,7 +514,7 @@ pub(crate) fn prompt_producer() -> Settings {
     owned(BTreeMap::from([
         ("acks", "all".to_owned()),
         ("linger.ms", "0".to_owned()),
-        ("message.timeout.ms", "120000".to_owned()),
+        ("message.timeout.ms", "590000".to_owned()),
     ]))
 }
 
