@@ -209,10 +209,13 @@ async fn shard_main(context: ShardContext, common: &Common) -> Result<(), String
 fn store_config(context: &ShardContext, common: &Common) -> StoreConfig {
     let share = common.config.memory_bytes / context.shards as u64;
     let ours = StoreConfig::new(&common.config.dir, context.shard);
-    let unflushed_bytes = ours.unflushed_bytes.min(share / 2).max(UNFLUSHED_MIN);
+    let journal_bytes = common.config.journal_bytes;
+    // More than half of a lap can hardly be waiting for its segments.
+    let unflushed_bytes = (share / 2).min(journal_bytes / 2).max(UNFLUSHED_MIN);
     StoreConfig {
-        journal_bytes: common.config.journal_bytes,
-        cache_bytes: share.saturating_sub(unflushed_bytes),
+        journal_bytes,
+        // What waits for its segments is in the cache already; the rest is for groups and reads.
+        cache_bytes: share - share / 8,
         unflushed_bytes,
         open_files_max: common.open_files / context.shards,
         ..ours

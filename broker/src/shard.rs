@@ -29,6 +29,8 @@ pub(crate) type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// How long a produce waits for room before it is refused.
 const ROOM_PATIENCE: Duration = Duration::from_millis(500);
+/// How much longer when it is only slow.
+const ROOM_PATIENCE_BUSY: Duration = Duration::from_secs(10);
 
 /// Work sent to another shard. It is called there in the order sent; the future it gives runs
 /// beside the others.
@@ -176,11 +178,15 @@ impl Shard {
     }
 
     /// Waits while the store has no room for an append, so that a fast producer is held back by its
-    /// connection. Not for long: what finds no room then, as on a full disk, is refused with an
-    /// error that clients retry.
+    /// connection. Not for long on a full disk, and not for ever on a slow one: what finds no room
+    /// then is refused with an error that clients retry.
     pub(crate) async fn room(&self) {
         // Either way the append itself says what it found.
-        let _in_time = self.world.timeout(ROOM_PATIENCE, self.store.room()).await;
+        if self.world.timeout(ROOM_PATIENCE, self.store.room()).await.is_err()
+            && !self.store.is_disk_full()
+        {
+            let _in_time = self.world.timeout(ROOM_PATIENCE_BUSY, self.store.room()).await;
+        }
     }
 
     /// The partition, if this shard owns it.

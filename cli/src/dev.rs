@@ -16,7 +16,7 @@ use crate::size::Size;
 /// The most that caches take unless it is said otherwise.
 const MEMORY_BYTES_MAX: u64 = 1 << 30;
 /// What the journal of each shard may grow to, unless it is said otherwise.
-const JOURNAL_BYTES: u64 = 64 << 20;
+const JOURNAL_BYTES: u64 = 512 << 20;
 
 /// `dev`.
 #[derive(Debug, Args)]

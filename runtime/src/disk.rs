@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::chunk::{BLOCK_BYTES, Chunk, ReadBlock};
 use crate::{real, sim};
@@ -95,6 +96,43 @@ impl Disk {
         match &self.0 {
             DiskKind::Real(disk) => disk.sync_dir(path.as_ref()).await,
             DiskKind::Sim(world) => world.disk().sync_dir(world, path.as_ref()).await,
+        }
+    }
+
+    /// Creates directories and their parents, those that do not exist.
+    pub async fn create_dirs_all(&self, paths: Vec<PathBuf>) -> io::Result<()> {
+        match &self.0 {
+            DiskKind::Real(disk) => disk.create_dirs_all(paths).await,
+            DiskKind::Sim(world) => {
+                for path in paths {
+                    world.disk().create_dir_all(world, &path).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes files and the names in directories durable, side by side: a device that is asked to
+    /// flush many times at once does it once or twice. What [`File::sync`] says of errors holds.
+    pub async fn sync_all(&self, files: &[Rc<File>], dirs: Vec<PathBuf>) -> io::Result<()> {
+        match (&self.0, files) {
+            (_, [file]) if dirs.is_empty() => file.sync().await,
+            (DiskKind::Real(disk), _) => {
+                let real = files.iter().filter_map(|file| match &file.0 {
+                    FileKind::Real(file) => Some(file),
+                    FileKind::Sim(_) => None,
+                });
+                disk.sync_all(real, dirs).await
+            }
+            (DiskKind::Sim(world), _) => {
+                for file in files {
+                    file.sync().await?;
+                }
+                for dir in dirs {
+                    world.disk().sync_dir(world, &dir).await?;
+                }
+                Ok(())
+            }
         }
     }
 

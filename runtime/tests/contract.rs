@@ -104,6 +104,26 @@ fn sixteen_synchronous_writes_in_flight_all_land() {
 }
 
 #[test]
+fn many_files_are_synced_at_once_and_a_failure_is_told() {
+    check(|world, directory| async move {
+        let disk = world.disk();
+        let mut files = Vec::new();
+        for number in 0..100 {
+            let file = disk.open(directory.join(number.to_string()), WRITE).await.unwrap();
+            let chunk = world.chunk(BLOCK_BYTES);
+            chunk.push(&[number; BLOCK_BYTES]).unwrap();
+            file.write_chunk(&chunk, 0..BLOCK_BYTES, 0).await.unwrap();
+            files.push(Rc::new(file));
+        }
+        disk.sync_all(&files, vec![directory.clone()]).await.unwrap();
+        disk.sync_all(&[], Vec::new()).await.unwrap();
+        let missing = vec![directory.clone(), directory.join("missing")];
+        let error = disk.sync_all(&files, missing).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    });
+}
+
+#[test]
 fn names_are_listed_renamed_replaced_and_removed() {
     check(|world, directory| async move {
         let disk = world.disk();

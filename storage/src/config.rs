@@ -23,7 +23,8 @@ pub struct StoreConfig {
     pub shard: ShardId,
     /// Bytes the ring may grow to.
     pub journal_bytes: u64,
-    /// Memory for bytes that are in segments too, for readers of the tail.
+    /// Memory for bytes of logs, those that are in the journal only included: the tails that readers
+    /// get without the disk.
     pub cache_bytes: u64,
     /// Memory for bytes that are in the journal only; beyond it appends are refused for a while.
     pub unflushed_bytes: u64,
@@ -80,8 +81,8 @@ impl StoreConfig {
             dir: dir.into(),
             shard,
             journal_bytes: 512 << 20,
-            cache_bytes: 256 << 20,
-            unflushed_bytes: 64 << 20,
+            cache_bytes: 448 << 20,
+            unflushed_bytes: 256 << 20,
             producers_max: 100_000,
             producer_expiration_ms: 24 * 60 * 60 * 1000,
             open_files_max: 512,

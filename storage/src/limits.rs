@@ -19,7 +19,7 @@ pub(crate) const INDEX_PAGE_ENTRIES: usize = 168;
 /// Entries that make a page worth writing.
 pub(crate) const INDEX_PAGE_ENTRIES_WANTED: usize = 64;
 /// Log bytes that make a page worth writing.
-pub(crate) const INDEX_PAGE_SPAN_WANTED: u32 = 256 * 1024;
+pub(crate) const INDEX_PAGE_SPAN_WANTED: u32 = 1 << 20;
 /// Batches remembered per producer, as in Kafka: a producer has at most five in flight.
 pub(crate) const PRODUCER_BATCHES: usize = 5;
 /// A segment's bytes and an index entry's position: Kafka's `segment.bytes` is an i32.

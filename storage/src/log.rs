@@ -30,6 +30,7 @@ use runtime::sync::Notify;
 use crate::config::LogConfig;
 use crate::error::StoreError;
 use crate::journal::entry::Entry;
+use crate::limits::round_down;
 use crate::log::state::{Lifecycle, LogState};
 use crate::log::tail::Part;
 use crate::store::{Inner, Ticket};
@@ -55,6 +56,8 @@ struct Shared {
     flushing: Cell<bool>,
     /// Its files were compared with what the journal says of them.
     checked: Cell<bool>,
+    /// Its directory is there, though perhaps not for ever yet.
+    dir_made: Cell<bool>,
     /// Nobody may use it until an operator did something.
     offline: Cell<bool>,
     on_durable: Notify,
@@ -89,6 +92,7 @@ impl Log {
             dirty: Cell::new(None),
             flushing: Cell::new(false),
             checked: Cell::new(false),
+            dir_made: Cell::new(false),
             offline: Cell::new(false),
             on_durable: Notify::new(),
         }))
@@ -315,6 +319,21 @@ impl Log {
         parts.iter_mut().rev().find(|part| part.base == base).map(with)
     }
 
+    /// Its directory was made, or found.
+    pub(crate) fn dir_is_made(&self) {
+        self.0.dir_made.set(true);
+    }
+
+    /// Whether its directory is there, as far as is known.
+    pub(crate) fn has_dir(&self) -> bool {
+        self.0.dir_made.get()
+    }
+
+    /// Whether a segment with bytes to write has no file yet, as far as is known.
+    pub(crate) fn wants_dir(&self) -> bool {
+        !self.has_dir() && self.0.parts.borrow().iter().any(|part| !part.named)
+    }
+
     pub(crate) fn begin_flush(&self) -> Option<Flushing> {
         (!self.0.flushing.replace(true)).then(|| Flushing(self.clone()))
     }
@@ -346,6 +365,17 @@ impl Log {
                 || part.sealed && state.segment(part.base).is_some_and(|it| !it.pending.is_empty())
         };
         parts.iter().filter(owes).map(|part| part.base).collect()
+    }
+
+    /// Bytes not started to be written to segments: in whole blocks that can be written now, or all.
+    pub(crate) fn owed(&self, blocks: bool) -> u32 {
+        let parts = self.0.parts.borrow();
+        let owed = parts.iter().map(|part| {
+            let end =
+                if blocks && !part.sealed { round_down(part.append_at) } else { part.append_at };
+            end.saturating_sub(part.submitted)
+        });
+        owed.fold(0, u32::saturating_add)
     }
 
     pub(crate) fn oldest_generation(&self) -> Option<u64> {

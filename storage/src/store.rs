@@ -9,13 +9,15 @@
 pub(crate) mod background;
 mod durable;
 pub(crate) mod files;
-mod flush;
+pub(crate) mod flush;
 pub(crate) mod gather;
 mod init;
 mod open;
+mod prepare;
 mod replay;
 mod report;
 pub(crate) mod ring;
+mod round;
 mod save;
 mod stats;
 mod writer;
@@ -268,6 +270,12 @@ impl Store {
         }
     }
 
+    /// Whether appends are refused because the file system is full, not because the disk is slower
+    /// than they are.
+    pub fn is_disk_full(&self) -> bool {
+        self.0.disk_full.get()
+    }
+
     /// Writes everything out, says that it did, and stops. The next start finds a clean mark.
     ///
     /// # Errors
@@ -341,10 +349,10 @@ impl Inner {
     /// Whether that many bytes may be appended.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         let unflushed = self.unflushed.get();
-        // The flusher rests while no more than half is used, so up to there a batch of any size is
+        // The flusher rests while no more than that is used, so up to there a batch of any size is
         // taken: refusing it would refuse it for ever.
         let limit = self.config.unflushed_bytes;
-        let memory = unflushed + bytes <= limit || unflushed <= limit / 2;
+        let memory = unflushed + bytes <= limit || unflushed <= self.flush_from();
         memory && !self.disk_full.get()
     }
 

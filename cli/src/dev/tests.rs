@@ -17,7 +17,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(config.dir, Path::new("./corelog-data"));
     let addresses = [config.kafka, config.native, config.admin].map(|it| it.to_string());
     assert_eq!(addresses, ["127.0.0.1:9092", "127.0.0.1:9192", "127.0.0.1:9644"]);
-    assert_eq!(config.journal_bytes, 64 << 20);
+    assert_eq!(config.journal_bytes, 512 << 20);
     assert_eq!(config.shards, runtime::cpu_count());
     assert!(config.memory_bytes > 0 && !config.any_file_system);
 }

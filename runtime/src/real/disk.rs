@@ -9,6 +9,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use glommio::io::{DmaFile, OpenOptions as DmaOpenOptions};
 
@@ -82,9 +84,28 @@ impl Disk {
     pub(crate) async fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         self.blocking(path.to_owned(), |path| fs::create_dir_all(path)).await
     }
+    pub(crate) async fn create_dirs_all(&self, paths: Vec<PathBuf>) -> io::Result<()> {
+        let first = paths.first().cloned().unwrap_or_default();
+        self.blocking(first, move |_| paths.iter().try_for_each(fs::create_dir_all)).await
+    }
     pub(crate) async fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.blocking(path.to_owned(), sync_dir).await
     }
+    /// Asks for all syncs at once: the kernel merges flushes of a device that wait for it, so
+    /// hundreds of files take little longer than one. On threads of their own, for the ring would
+    /// hand each sync to a kernel thread, and to eight of them at most.
+    pub(crate) async fn sync_all<'a>(
+        &self,
+        files: impl Iterator<Item = &'a File>,
+        dirs: Vec<PathBuf>,
+    ) -> io::Result<()> {
+        // Descriptors of their own: the work may outlive the files if the caller goes away.
+        let files = files.map(File::duplicate).collect::<io::Result<Vec<OwnedFd>>>()?;
+        crate::World(crate::world::Kind::Real(self.world.clone()))
+            .blocking(move || sync_side_by_side(&files, &dirs))
+            .await?
+    }
+
     pub(crate) async fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         self.blocking(path.to_owned(), |path| {
             let mut names = Vec::new();
@@ -182,6 +203,50 @@ impl Disk {
 
 fn sync_dir(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
+}
+
+/// Syncs under way at once.
+const SYNC_WIDTH: usize = 32;
+
+/// Syncs files and directories on several threads; the first error counts.
+fn sync_side_by_side(files: &[OwnedFd], dirs: &[PathBuf]) -> io::Result<()> {
+    let count = files.len() + dirs.len();
+    let next = AtomicUsize::new(0);
+    let failure = Mutex::new(None);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let outcome = match (files.get(at), at.checked_sub(files.len())) {
+                (Some(file), _) => fdatasync(file),
+                (None, Some(dir)) if at < count => sync_dir(&dirs[dir]),
+                _ => return,
+            };
+            if let Err(error) = outcome {
+                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                failure.get_or_insert(error);
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..count.min(SYNC_WIDTH) {
+            let helper = std::thread::Builder::new().name("corelog-sync".into());
+            // Fewer threads are slower, not wrong: this one goes on until all is done.
+            if helper.spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+fn fdatasync(file: &OwnedFd) -> io::Result<()> {
+    // SAFETY: a system call on a descriptor that `file` keeps open.
+    match unsafe { libc::fdatasync(file.as_raw_fd()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn statfs(path: &Path) -> io::Result<libc::statfs> {

@@ -18,6 +18,7 @@ use crate::log::producers::{Admission, Refusal, Stamp};
 use crate::log::state::{Placement, SegmentState, crc_over_pieces};
 use crate::log::tail::Part;
 use crate::log::{Log, offset};
+use crate::store::flush::EVICT_TRIES;
 use crate::store::gather::PendingRun;
 use crate::store::{Inner, Ticket};
 
@@ -321,11 +322,11 @@ impl Inner {
         crate::store::count(&counters.appended_bytes, bytes as u64);
         crate::store::count(&counters.batches, 1);
         self.wake_writer.notify_one();
-        if self.unflushed.get() > self.config.unflushed_bytes / 2 {
+        if self.unflushed.get() > self.flush_from() {
             self.wake_flusher.notify_one();
         }
         if self.cached.get() > self.config.cache_bytes {
-            self.evict();
+            self.evict(EVICT_TRIES);
         }
     }
 

@@ -252,7 +252,7 @@ impl Log {
         let identity =
             Identity { topic: partition.topic.get(), partition: partition.index.get(), base };
         let bytes = match store.index_file(self, base, false).await {
-            Ok(file) => file.read_at(u64::from(number) * PAGE_BYTES as u64, PAGE_BYTES).await,
+            Ok((file, _)) => file.read_at(u64::from(number) * PAGE_BYTES as u64, PAGE_BYTES).await,
             Err(error) => Err(error),
         };
         let page = match bytes {

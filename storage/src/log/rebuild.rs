@@ -44,7 +44,7 @@ impl Log {
             Identity { topic: partition.topic.get(), partition: partition.index.get(), base };
         let mut number = 0;
         let mut largest = -1;
-        let file = store.index_file(self, base, true).await.map_err(io_error)?;
+        let (file, _) = store.index_file(self, base, true).await.map_err(io_error)?;
         while !entries.is_empty() {
             let some: Vec<_> =
                 entries.drain(..entries.len().min(INDEX_PAGE_ENTRIES_WANTED)).collect();
@@ -67,7 +67,8 @@ impl Log {
             }
             number += 1;
         }
-        store.sync(&file).await.map_err(|error| {
+        let dir = store.paths.partition(partition);
+        store.sync_all(&[file], vec![dir]).await.map_err(|error| {
             let kind = error.kind();
             store.fence("write an index", error);
             ReadError::Io(kind)

@@ -33,7 +33,7 @@ impl Inner {
             }
             self.world.turn_if_needed().await;
         }
-        self.evict();
+        self.evict(usize::MAX);
         Ok(())
     }
 
@@ -162,11 +162,13 @@ impl Inner {
         }
         let (inner, world) = (self.clone(), self.world.clone());
         world.spawn(TaskClass::Serve, async move {
-            while !inner.ends() && inner.ring.borrow().wants_growth() {
+            while !inner.ends() && inner.ring.borrow().wants_growth(inner.busy_logs()) {
                 let file_bytes = inner.ring.borrow().file_bytes;
                 let used = file_bytes * inner.ring.borrow().slots() as u64;
                 let free = inner.disk.free_bytes(&inner.paths.shard).await.unwrap_or(0);
                 if used + file_bytes > (free + used) / 10 {
+                    let ring = &mut *inner.ring.borrow_mut();
+                    ring.slots_wanted = ring.slots();
                     break;
                 }
                 if let Err(error) = inner.grow().await {
@@ -198,6 +200,7 @@ impl Inner {
         self.disk.sync_dir(&self.paths.shard).await?;
         let mut ring = self.ring.borrow_mut();
         ring.files[slot as usize] = Some(Rc::new(file));
+        ring.usable += 1;
         ring.free.push_back(slot);
         drop(ring);
         self.released.notify_all();

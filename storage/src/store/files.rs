@@ -84,7 +84,17 @@ pub(crate) struct OpenFiles {
 #[derive(Default)]
 struct Open {
     files: BTreeMap<FileKey, (Rc<File>, u64)>,
+    /// By when they were used last.
+    order: BTreeMap<u64, FileKey>,
     clock: u64,
+}
+
+impl Open {
+    fn remove(&mut self, key: FileKey) {
+        if let Some((_, used)) = self.files.remove(&key) {
+            self.order.remove(&used);
+        }
+    }
 }
 
 impl OpenFiles {
@@ -94,8 +104,10 @@ impl OpenFiles {
 
     pub(crate) fn get(&self, key: FileKey) -> Option<Rc<File>> {
         let open = &mut *self.open.borrow_mut();
-        open.clock += 1;
         let (file, used) = open.files.get_mut(&key)?;
+        open.clock += 1;
+        open.order.remove(used);
+        open.order.insert(open.clock, key);
         *used = open.clock;
         Some(file.clone())
     }
@@ -103,13 +115,14 @@ impl OpenFiles {
     /// Keeps a file. Those it pushes out close when their last user lets go.
     pub(crate) fn put(&self, key: FileKey, file: File) -> Rc<File> {
         let open = &mut *self.open.borrow_mut();
-        if open.files.len() >= self.files_max {
-            let oldest = open.files.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
-            if let Some(oldest) = oldest {
-                open.files.remove(&oldest);
-            }
+        open.remove(key);
+        if open.files.len() >= self.files_max
+            && let Some((_, oldest)) = open.order.pop_first()
+        {
+            open.files.remove(&oldest);
         }
         open.clock += 1;
+        open.order.insert(open.clock, key);
         let file = Rc::new(file);
         open.files.insert(key, (file.clone(), open.clock));
         file
@@ -117,14 +130,16 @@ impl OpenFiles {
 
     /// Forgets the files of one segment.
     pub(crate) fn forget(&self, log: u32, base: i64) {
-        let files = &mut self.open.borrow_mut().files;
+        let open = &mut *self.open.borrow_mut();
         for index in [false, true] {
-            files.remove(&FileKey { log, base, index });
+            open.remove(FileKey { log, base, index });
         }
     }
 
     /// Forgets the files of a log.
     pub(crate) fn forget_log(&self, log: u32) {
-        self.open.borrow_mut().files.retain(|key, _| key.log != log);
+        let open = &mut *self.open.borrow_mut();
+        open.files.retain(|key, _| key.log != log);
+        open.order.retain(|_, key| key.log != log);
     }
 }

@@ -3,28 +3,24 @@
 
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use runtime::{File, OpenOptions, TaskClass};
+use runtime::File;
 
 use crate::error::Fenced;
-use crate::limits::{
-    BLOCK_BYTES, INDEX_PAGE_ENTRIES, INDEX_PAGE_ENTRIES_WANTED, INDEX_PAGE_SPAN_WANTED, PAGE_BYTES,
-    round_down,
-};
 use crate::log::Log;
-use crate::log::tail::Piece;
 use crate::mutation;
-use crate::segment::index::{Identity, IndexPage};
 use crate::store::Inner;
-use crate::store::files::FileKey;
 use crate::store::ring::Generation;
+use crate::store::round::{Depth, ROUND_BYTES};
 use crate::store::stats::add;
-use crate::store::writer::{all, unless_short};
 
-/// Logs flushed side by side.
-const FLUSH_WIDTH: usize = 16;
+/// Logs flushed in one round.
+const ROUND_LOGS: usize = 256;
+/// Cached chunks looked at after an append while memory is short.
+pub(crate) const EVICT_TRIES: usize = 16;
 
 /// What there is to do.
 enum Need {
@@ -34,17 +30,6 @@ enum Need {
     Room,
     /// Everything, and a checkpoint.
     All,
-}
-
-/// Which bytes of a log must go.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Depth {
-    /// Whole blocks.
-    Blocks,
-    /// And the last block, padded, if the ring carries its first byte below this generation.
-    Below(u64),
-    /// And the last block.
-    Everything,
 }
 
 /// Runs until the store stops.
@@ -82,13 +67,28 @@ impl Inner {
         }
         let ring = self.ring.borrow();
         if ring.wants_release()
-            && !(ring.wants_growth() && ring.free.len() > 1)
+            && !(ring.wants_growth(self.busy_logs()) && ring.free.len() > 1)
             && let Some(cut) = ring.cut()
         {
             return Some(Need::Release(cut));
         }
-        let full = self.unflushed.get() > self.config.unflushed_bytes / 2;
+        let full = self.unflushed.get() > self.flush_from();
         (full || self.disk_full.get()).then_some(Need::Room)
+    }
+
+    /// Logs that share memory and ring.
+    pub(crate) fn busy_logs(&self) -> usize {
+        self.dirty.borrow().len()
+    }
+
+    /// Bytes in memory from which on the flusher writes: it keeps pace with the appends from there
+    /// instead of waiting until it must write all there is at once. With as many logs as one likes
+    /// each then gets its turn once in a lap of twice these bytes, which is why it is below half of
+    /// a ring that will not grow.
+    pub(crate) fn flush_from(&self) -> u64 {
+        let memory = self.config.unflushed_bytes / 4 * 3;
+        let ring = self.ring.borrow();
+        if ring.may_grow(self.busy_logs()) { memory } else { memory.min(ring.bytes() / 8 * 3) }
     }
 
     async fn flush_pass(self: &Rc<Self>, need: Need) -> io::Result<()> {
@@ -101,14 +101,18 @@ impl Inner {
             }
             Need::Room => {
                 let before = self.unflushed.get();
-                self.flush_dirty(None, Depth::Blocks).await?;
-                let target = self.config.unflushed_bytes / 2;
-                if self.unflushed.get() > target && self.unflushed.get() >= before {
-                    self.flush_dirty(None, Depth::Everything).await?;
+                let full = self.fullest(Depth::Blocks);
+                self.flush_logs(&full, Depth::Blocks).await?;
+                if self.unflushed.get() > self.flush_from() && self.unflushed.get() >= before {
+                    let full = self.fullest(Depth::Everything);
+                    self.flush_logs(&full, Depth::Everything).await?;
                 }
-                if self.unflushed.get() > target {
-                    // What is left is not placed in the ring yet.
-                    self.world.turn().await;
+                if self.unflushed.get() > self.flush_from() {
+                    // What is left is perhaps not placed in the ring yet.
+                    self.world.turn_if_needed().await;
+                    if self.unflushed.get() >= before {
+                        self.world.turn().await;
+                    }
                 }
                 self.disk_full.set(false);
                 self.room.notify_all();
@@ -125,8 +129,30 @@ impl Inner {
                 self.released.notify_all();
             }
         }
-        self.evict();
+        self.evict(usize::MAX);
         Ok(())
+    }
+
+    /// The logs with most bytes to write, enough of them for one round.
+    fn fullest(&self, depth: Depth) -> Vec<Log> {
+        let by_id = self.by_id.borrow();
+        let dirty = self.dirty.borrow();
+        let mut owing: Vec<(u32, &Log)> = dirty
+            .iter()
+            .filter_map(|(_, id)| by_id.get(id))
+            .map(|log| (log.owed(matches!(depth, Depth::Blocks)), log))
+            .filter(|(bytes, _)| *bytes > 0)
+            .collect();
+        let excess = self.unflushed.get().saturating_sub(self.flush_from());
+        let wanted = u64::from(ROUND_BYTES).min(excess + self.config.unflushed_bytes / 16);
+        owing.sort_unstable_by_key(|(bytes, log)| (std::cmp::Reverse(*bytes), log.id()));
+        let mut bytes = 0;
+        let enough = |it: &&(u32, &Log)| {
+            let more = bytes < wanted;
+            bytes += u64::from(it.0);
+            more
+        };
+        owing.iter().take(ROUND_LOGS).take_while(enough).map(|(_, log)| (*log).clone()).collect()
     }
 
     /// Has everything flushed and a checkpoint taken.
@@ -149,83 +175,26 @@ impl Inner {
     async fn flush_dirty(self: &Rc<Self>, cut: Option<u64>, depth: Depth) -> io::Result<()> {
         let end = (cut.unwrap_or(u64::MAX), 0);
         let ids: Vec<u32> = self.dirty.borrow().range(..end).map(|(_, id)| *id).collect();
-        for some in ids.chunks(FLUSH_WIDTH) {
-            let logs: Vec<Log> = {
-                let by_id = self.by_id.borrow();
-                some.iter().filter_map(|id| by_id.get(id).cloned()).collect()
+        let mut logs: Vec<Log> = {
+            let by_id = self.by_id.borrow();
+            ids.iter().filter_map(|id| by_id.get(id).cloned()).collect()
+        };
+        while !logs.is_empty() {
+            let mut bytes = 0;
+            let fits = |log: &&Log| {
+                let fits = bytes < ROUND_BYTES;
+                bytes = log.owed(false).saturating_add(bytes);
+                fits
             };
-            all(logs.into_iter().map(|log| self.flush_log(log, depth))).await?;
+            let count = logs.iter().take(ROUND_LOGS).take_while(fits).count();
+            let round: Vec<Log> = logs.drain(..count).collect();
+            self.flush_logs(&round, depth).await?;
             if self.ends() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             self.world.turn_if_needed().await;
         }
         Ok(())
-    }
-
-    /// Writes what a log has in memory to its segments, as deep as asked.
-    pub(crate) async fn flush_log(self: &Rc<Self>, log: Log, depth: Depth) -> io::Result<()> {
-        let _busy = log.hold_files(self).await?;
-        for base in log.unflushed_parts() {
-            if log.is_going() {
-                break;
-            }
-            self.flush_part(&log, base, depth).await?;
-        }
-        self.update_dirty(&log);
-        log.drop_finished_parts(self);
-        Ok(())
-    }
-
-    async fn flush_part(self: &Rc<Self>, log: &Log, base: i64, depth: Depth) -> io::Result<()> {
-        let target = log.with_part(base, |part| {
-            let last_block = round_down(part.append_at);
-            let old = match depth {
-                Depth::Blocks => false,
-                Depth::Below(cut) => part.generation_of(last_block).is_some_and(|it| it < cut),
-                Depth::Everything => true,
-            };
-            if part.sealed {
-                return part.append_at;
-            }
-            if old && last_block < part.append_at && last_block >= part.flushed {
-                let padding = part.pad();
-                self.unflushed.set(self.unflushed.get() + u64::from(padding));
-                return part.append_at;
-            }
-            last_block
-        });
-        let Some(target) = target else { return Ok(()) };
-        self.prepare_segment(log, base, target).await?;
-        let submitted =
-            log.with_part(base, |part| (part.submitted < target).then(|| part.submit(target)));
-        if let Some(Some((range, pieces))) = submitted {
-            let file = self.segment_file(log, base).await?;
-            let written = self.write_pieces(&file, &pieces).await;
-            let synced = match written {
-                Ok(()) => self.sync(&file).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = synced {
-                // Still to be written: a full disk may heal, everything else fences.
-                log.with_part(base, |part| part.withdraw(&range));
-                return Err(error);
-            }
-            self.piece_landed(log, base, &range);
-        }
-        // Direct writes of older bytes may still be on their way.
-        loop {
-            let landed = self.landed.notified();
-            let flushed = log.with_part(base, |part| part.flushed >= target);
-            if flushed != Some(false) || log.is_going() {
-                break;
-            }
-            if self.ends() {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            landed.await;
-        }
-        self.write_pages(log, base).await
     }
 
     /// A write to a segment is synced.
@@ -236,17 +205,6 @@ impl Inner {
         self.landed.notify_all();
     }
 
-    /// Writes pieces of memory to a segment, side by side.
-    pub(crate) async fn write_pieces(&self, file: &File, pieces: &[Piece]) -> io::Result<()> {
-        let bytes: usize = pieces.iter().map(|piece| piece.range.len()).sum();
-        add(&self.counters.segment_bytes, bytes as u64);
-        let writes = pieces.iter().map(|piece| async move {
-            let position = u64::from(piece.position);
-            unless_short(file.write_chunk(&piece.chunk, piece.range.clone(), position).await)
-        });
-        all(writes).await
-    }
-
     /// Syncs a file; after an error nothing is ever synced again.
     pub(crate) async fn sync(&self, file: &File) -> io::Result<()> {
         add(&self.counters.syncs, 1);
@@ -255,6 +213,18 @@ impl Inner {
             return file.sync().await;
         }
         outcome
+    }
+
+    /// Syncs files and directories side by side; after an error nothing is ever synced again.
+    pub(crate) async fn sync_all(&self, files: &[Rc<File>], dirs: Vec<PathBuf>) -> io::Result<()> {
+        if files.is_empty() && dirs.is_empty() {
+            return Ok(());
+        }
+        add(&self.counters.syncs, (files.len() + dirs.len()) as u64);
+        if mutation::on(3) && self.disk.sync_all(files, dirs.clone()).await.is_err() {
+            return self.disk.sync_all(files, dirs).await;
+        }
+        self.disk.sync_all(files, dirs).await
     }
 
     /// Keeps the list of logs that owe bytes to their segments.
@@ -279,192 +249,9 @@ impl Inner {
         self.update_dirty(log);
     }
 
-    /// The open file of a segment that was prepared.
-    pub(crate) async fn segment_file(&self, log: &Log, base: i64) -> io::Result<Rc<File>> {
-        let key = FileKey { log: log.id(), base, index: false };
-        if let Some(file) = self.files.get(key) {
-            return Ok(file);
-        }
-        let path = self.paths.segment(log.partition(), base);
-        let options = OpenOptions { create: false, write: true, synchronous: false };
-        let file = self.disk.open(path, options).await?;
-        Ok(self.files.put(key, file))
-    }
-
-    /// Makes a segment's file, its name durable, with room for at least `upto` bytes.
-    pub(crate) async fn prepare_segment(
-        self: &Rc<Self>,
-        log: &Log,
-        base: i64,
-        upto: u32,
-    ) -> io::Result<()> {
-        loop {
-            let landed = self.landed.notified();
-            let state = log.with_part(base, |part| {
-                if part.allocated >= u64::from(upto) {
-                    return None;
-                }
-                Some(std::mem::replace(&mut part.preparing, true))
-            });
-            match state.flatten() {
-                None => return Ok(()),
-                Some(false) => break,
-                Some(true) => landed.await,
-            }
-            if self.ends() {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-        }
-        let outcome = self.allocate(log, base, upto).await;
-        log.with_part(base, |part| part.preparing = false);
-        self.landed.notify_all();
-        outcome
-    }
-
-    async fn allocate(&self, log: &Log, base: i64, upto: u32) -> io::Result<()> {
-        let (named, sealed) =
-            log.with_part(base, |part| (part.named, part.sealed)).unwrap_or((true, false));
-        let key = FileKey { log: log.id(), base, index: false };
-        let path = self.paths.segment(log.partition(), base);
-        let file = match self.files.get(key) {
-            Some(file) => file,
-            None => {
-                if !named {
-                    self.make_partition_dir(log).await?;
-                }
-                let options = OpenOptions { create: !named, write: true, synchronous: false };
-                let file = self.disk.open(&path, options).await?;
-                if !named && !mutation::on(15) {
-                    self.disk.sync_dir(self.paths.partition(log.partition())).await?;
-                }
-                self.files.put(key, file)
-            }
-        };
-        log.with_part(base, |part| part.named = true);
-        let length = file.len().await?;
-        let upto = u64::from(upto);
-        let allocated = if length >= upto {
-            length
-        } else {
-            // Ahead by as much as there is, within bounds: a slow log stays small.
-            let ahead = if sealed { 0 } else { upto.min(self.config.tuning.allocate_bytes) };
-            let wanted = (upto + ahead).next_multiple_of(u64::from(BLOCK_BYTES));
-            file.allocate(wanted).await?;
-            wanted
-        };
-        log.with_part(base, |part| part.allocated = allocated);
-        Ok(())
-    }
-
-    async fn make_partition_dir(&self, log: &Log) -> io::Result<()> {
-        let topic = log.partition().topic;
-        let dir = self.paths.partition(log.partition());
-        self.disk.create_dir_all(&dir).await?;
-        if mutation::on(15) {
-            return Ok(());
-        }
-        self.disk.sync_dir(self.paths.topic(topic)).await?;
-        let known = self.topic_dirs.borrow().contains(&topic.get());
-        if !known {
-            self.disk.sync_dir(&self.paths.topics).await?;
-            self.topic_dirs.borrow_mut().insert(topic.get());
-        }
-        Ok(())
-    }
-
-    /// Prepares a segment for the direct way, in the background.
-    pub(crate) fn prepare_soon(self: &Rc<Self>, log: &Log, base: i64, upto: u32) {
-        let busy = log.with_part(base, |part| part.preparing || part.sealed) != Some(false);
-        if busy || self.disk_full.get() {
-            return;
-        }
-        let (inner, log) = (self.clone(), log.clone());
-        self.world.spawn(TaskClass::Serve, async move {
-            let upto = upto.saturating_add(inner.config.tuning.direct_bytes);
-            match inner.prepare_segment(&log, base, upto).await {
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                    inner.disk_full.set(true);
-                    inner.wake_flusher.notify_one();
-                }
-                Err(error) if !inner.ends() && !log.is_going() => {
-                    inner.fence("prepare a segment", error);
-                }
-                Ok(()) | Err(_) => {}
-            }
-        });
-    }
-
-    /// Writes index pages for regions whose bytes are in the segment.
-    async fn write_pages(&self, log: &Log, base: i64) -> io::Result<()> {
-        loop {
-            let Some((page, count)) = self.next_page(log, base) else { return Ok(()) };
-            let file = self.index_file(log, base, page.number == 0).await?;
-            let chunk = self.world.chunk(PAGE_BYTES);
-            chunk.push(&page.encode()).expect("a page fits");
-            let position = u64::from(page.number) * PAGE_BYTES as u64;
-            unless_short(file.write_chunk(&chunk, 0..PAGE_BYTES, position).await)?;
-            add(&self.counters.index_bytes, PAGE_BYTES as u64);
-            self.sync(&file).await?;
-            log.page_written(base, page.number, count);
-        }
-    }
-
-    fn next_page(&self, log: &Log, base: i64) -> Option<(IndexPage, usize)> {
-        let flushed = log.with_part(base, |part| (part.flushed, part.sealed))?;
-        let (flushed, sealed) = flushed;
-        log.with_state(|state| {
-            let partition = state.partition;
-            let segment = state.segment(base)?;
-            // The last region of the active segment may still grow.
-            let closed =
-                segment.pending.len() - usize::from(!sealed && !segment.pending.is_empty());
-            let ready = (0..closed).take_while(|at| segment.pending_end(*at) <= flushed).count();
-            let count = ready.min(INDEX_PAGE_ENTRIES);
-            let end_position = segment.pending_end(count.checked_sub(1)?);
-            let span = end_position - segment.pending.first()?.position;
-            let wanted = count >= INDEX_PAGE_ENTRIES_WANTED || span >= INDEX_PAGE_SPAN_WANTED;
-            if !wanted && !sealed {
-                return None;
-            }
-            let end_offset = segment
-                .pending
-                .get(count)
-                .map_or(segment.end, |next| segment.base + i64::from(next.relative));
-            let identity =
-                Identity { topic: partition.topic.get(), partition: partition.index.get(), base };
-            let entries = segment.pending[..count].to_vec();
-            let number = segment.pages;
-            let largest = entries.iter().map(|it| it.max_timestamp).max().unwrap_or(-1);
-            let max_timestamp = segment.paged_timestamp.max(largest);
-            let page =
-                IndexPage { identity, number, entries, end_position, end_offset, max_timestamp };
-            Some((page, count))
-        })
-    }
-
-    /// The open index file of a segment.
-    pub(crate) async fn index_file(
-        &self,
-        log: &Log,
-        base: i64,
-        create: bool,
-    ) -> io::Result<Rc<File>> {
-        let key = FileKey { log: log.id(), base, index: true };
-        if let Some(file) = self.files.get(key) {
-            return Ok(file);
-        }
-        let path = self.paths.index(log.partition(), base);
-        let options = OpenOptions { create, write: true, synchronous: false };
-        let file = self.disk.open(path, options).await?;
-        if create {
-            self.disk.sync_dir(self.paths.partition(log.partition())).await?;
-        }
-        Ok(self.files.put(key, file))
-    }
-
-    /// Lets go of the oldest chunks while there are too many.
-    pub(crate) fn evict(&self) {
-        let mut tries = self.cache_order.borrow().len();
+    /// Lets go of the oldest chunks while there are too many, looking at so many at most.
+    pub(crate) fn evict(&self, tries_max: usize) {
+        let mut tries = self.cache_order.borrow().len().min(tries_max);
         while self.cached.get() > self.config.cache_bytes && tries > 0 {
             tries -= 1;
             let Some(item) = self.cache_order.borrow_mut().pop_front() else { return };

@@ -304,6 +304,7 @@ fn make_inner(
     let file_bytes = superblock.file_bytes;
     let ring = Ring {
         file_bytes,
+        usable: files.iter().flatten().count(),
         files,
         free: VecDeque::new(),
         live: VecDeque::new(),

@@ -9,6 +9,11 @@ use crate::journal::group::TableRow;
 use crate::journal::superblock::Anchor;
 use crate::limits::BLOCK_BYTES;
 
+/// Files that a ring has in any case, if it may.
+const SMALL_SLOTS: usize = 8;
+/// Bytes of the ring for each log that has something in it.
+const LAP_BYTES: u64 = 512 << 10;
+
 /// A generation whose groups may still be needed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Generation {
@@ -30,6 +35,8 @@ pub(crate) struct Ring {
     pub(crate) file_bytes: u64,
     /// By slot; `None` for a slot that cannot be used.
     pub(crate) files: Vec<Option<Rc<File>>>,
+    /// Slots that can.
+    pub(crate) usable: usize,
     /// Slots that hold nothing needed, the one freed longest ago first.
     pub(crate) free: VecDeque<u32>,
     /// Oldest first; the last one is being written.
@@ -44,7 +51,7 @@ pub(crate) struct Ring {
 impl Ring {
     /// Files there are.
     pub(crate) fn slots(&self) -> usize {
-        self.files.iter().flatten().count()
+        self.usable
     }
 
     /// Places a group of that many blocks, or `None` if a file must be released first. The last
@@ -76,14 +83,22 @@ impl Ring {
         self.rows = rows;
     }
 
-    /// Whether old files should be released now.
-    pub(crate) fn wants_release(&self) -> bool {
-        self.live.len() >= (self.slots() / 2).max(2)
+    /// Bytes of all files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.slots() as u64 * self.file_bytes
     }
 
-    /// Which generation to release up to: a quarter of the ring stays, at least the newest.
+    /// Whether old files should be released now: while there are still enough free ones to go on
+    /// with until it is done.
+    pub(crate) fn wants_release(&self) -> bool {
+        let slots = self.slots();
+        self.live.len() >= (slots * 3 / 4).min(slots.saturating_sub(4)).max(slots / 2).max(2)
+    }
+
+    /// Which generation to release up to: half of the ring stays, at least the newest.
     pub(crate) fn cut(&self) -> Option<Generation> {
-        let keep = (self.slots() / 4).max(1);
+        let slots = self.slots();
+        let keep = if slots > SMALL_SLOTS { slots / 2 } else { (slots / 4).max(1) };
         let at = self.live.len().checked_sub(keep)?;
         if at == 0 { None } else { self.live.get(at).copied() }
     }
@@ -96,8 +111,15 @@ impl Ring {
         }
     }
 
-    /// Whether the ring should and may grow.
-    pub(crate) fn wants_growth(&self) -> bool {
-        self.slots() < self.slots_wanted && self.free.len() < self.slots() / 2
+    /// Whether the ring should and may grow, with so many logs that share it.
+    pub(crate) fn wants_growth(&self, busy: usize) -> bool {
+        self.may_grow(busy) && self.free.len() < self.slots() / 2
+    }
+
+    /// Whether it is still smaller than so many logs are worth: the more of them there are, the
+    /// longer a lap must be for each to gather enough for a write of its own.
+    pub(crate) fn may_grow(&self, busy: usize) -> bool {
+        let small = self.slots() < SMALL_SLOTS || self.bytes() < busy as u64 * LAP_BYTES;
+        small && self.slots() < self.slots_wanted
     }
 }

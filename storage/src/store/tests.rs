@@ -259,12 +259,15 @@ fn index_file(index: i32) -> PathBuf {
     dir.join(index.to_string()).join("00000000000000000000.index")
 }
 
+/// Batches enough for several index pages.
+const BATCHES: usize = 400;
+
 /// Two logs with several index pages each, all flushed.
 async fn with_indexes(world: World) {
     let (store, _) = open(&world).await;
     for index in 0..2 {
         let log = create(&store, index).await;
-        for _ in 0..120 {
+        for _ in 0..BATCHES {
             append(&store, &log, 5000).await;
         }
     }
@@ -274,9 +277,9 @@ async fn with_indexes(world: World) {
 fn index_damage(rule: Rule, damage: impl FnOnce(&SimDisk)) {
     scene(with_indexes, damage, async |world| {
         let (store, _) = open(&world).await;
-        assert_eq!(read_all(&store.log(partition(0)).unwrap()).await, (120, vec![]));
+        assert_eq!(read_all(&store.log(partition(0)).unwrap()).await, (BATCHES, vec![]));
         assert_eq!(store.rules()[rule as usize], 1, "{:?}", store.rules());
-        assert_eq!(read_all(&store.log(partition(1)).unwrap()).await, (120, vec![]));
+        assert_eq!(read_all(&store.log(partition(1)).unwrap()).await, (BATCHES, vec![]));
     });
 }
 
@@ -312,7 +315,7 @@ fn a_flipped_bit_in_a_segment_is_never_served() {
         async |world| {
             let (store, _) = open(&world).await;
             let (batches, lost) = read_all(&store.log(partition(0)).unwrap()).await;
-            assert_eq!((batches, lost), (119, vec![(3, 4)]));
+            assert_eq!((batches, lost), (BATCHES - 1, vec![(3, 4)]));
             assert_eq!(store.rules()[Rule::R4 as usize], 1);
         },
     );
@@ -333,7 +336,7 @@ fn r10_one_copy_of_the_checkpoint_is_enough() {
     scene(with_indexes, damage, async |world| {
         let (store, report) = open(&world).await;
         assert_eq!(report.count(Rule::R10), 1);
-        assert_eq!(read_all(&store.log(partition(0)).unwrap()).await, (120, vec![]));
+        assert_eq!(read_all(&store.log(partition(0)).unwrap()).await, (BATCHES, vec![]));
     });
 }
 
@@ -375,10 +378,10 @@ fn r13_a_missing_segment_leaves_a_hole() {
             let (store, _) = open(&world).await;
             let log = store.log(partition(0)).unwrap();
             let (_, lost) = read_all(&log).await;
-            assert_eq!(lost.last().map(|it| it.1), Some(120), "{lost:?}");
+            assert_eq!(lost.last().map(|it| it.1), Some(BATCHES as i64), "{lost:?}");
             assert_eq!(store.rules()[Rule::R13 as usize], 1);
-            assert_eq!(log.log_end_offset().get(), 120, "nothing is renumbered");
-            assert_eq!(read_all(&store.log(partition(1)).unwrap()).await, (120, vec![]));
+            assert_eq!(log.log_end_offset().get(), BATCHES as i64, "nothing is renumbered");
+            assert_eq!(read_all(&store.log(partition(1)).unwrap()).await, (BATCHES, vec![]));
         },
     );
 }

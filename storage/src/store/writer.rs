@@ -249,7 +249,8 @@ async fn place(inner: &Rc<Inner>, blocks: u32, sequence: u64) -> Option<(Spot, R
         if let Some(spot) = spot {
             let (file, release, grow) = {
                 let ring = inner.ring.borrow();
-                (ring.files[spot.slot as usize].clone(), ring.wants_release(), ring.wants_growth())
+                let grow = ring.wants_growth(inner.busy_logs());
+                (ring.files[spot.slot as usize].clone(), ring.wants_release(), grow)
             };
             if release {
                 inner.wake_flusher.notify_one();
