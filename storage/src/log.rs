@@ -378,6 +378,18 @@ impl Log {
         owed.fold(0, u32::saturating_add)
     }
 
+    /// The bytes to repeat in the journal, if that is all the log owes below generation `cut`, with
+    /// their segment.
+    pub(crate) fn repeat(&self, cut: u64) -> Option<(i64, u32, Vec<u8>)> {
+        let mut parts = self.0.parts.borrow_mut();
+        let mut owing = parts.iter_mut().filter(|part| part.unflushed() > 0);
+        let part = owing.next().filter(|_| owing.next().is_none())?;
+        let range = part.repeat(cut)?;
+        let (start, mut bytes) = (range.start, vec![0; range.len()]);
+        part.copy(start, &mut bytes)?;
+        Some((part.base, start, bytes))
+    }
+
     pub(crate) fn oldest_generation(&self) -> Option<u64> {
         self.0.parts.borrow().iter().filter_map(Part::oldest_generation).min()
     }

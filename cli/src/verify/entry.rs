@@ -35,6 +35,8 @@ pub(super) struct Run {
     pub(super) next: i64,
     /// They begin inside a batch that an extent of the same group has placed.
     pub(super) continues: bool,
+    /// Older groups hold them as well.
+    pub(super) is_repeated: bool,
 }
 
 /// Bytes that were written straight to their segment.
@@ -95,7 +97,8 @@ fn parse<'a>(kind: u8, flags: u8, body: &mut Fields<'a>) -> Option<Entry<'a>> {
         1 => {
             let (log, position) = (body.u32()?, body.u32()?);
             let (segment, first, next) = (body.i64()?, body.i64()?, body.i64()?);
-            let run = Run { log, position, segment, first, next, continues: flags & 1 != 0 };
+            let (continues, is_repeated) = (flags & 1 != 0, flags & 2 != 0);
+            let run = Run { log, position, segment, first, next, continues, is_repeated };
             Entry::Bytes(run, body.take(body.0.len())?)
         }
         2 => {

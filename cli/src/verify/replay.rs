@@ -176,6 +176,17 @@ impl Replica {
             complain(report, "bytes beyond what a segment can hold");
             return;
         };
+        if run.is_repeated {
+            match self.segment(run.segment).map(|it| (it.flushed, it.length)) {
+                Some((flushed, length)) if end <= length => {
+                    if end > flushed {
+                        self.overlays.entry(run.segment).or_default().put(run.position, bytes);
+                    }
+                }
+                _ => complain(report, "bytes repeated that were never there"),
+            }
+            return;
+        }
         let is_old = group.sequence < self.recorded.as_of;
         if !is_old && !run.continues && !self.continues_at(run.first, run.next) {
             return;

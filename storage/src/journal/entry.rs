@@ -7,6 +7,8 @@ use crate::limits::ENTRY_HEADER_BYTES;
 
 /// The bytes begin inside a batch that an extent of the same group started.
 pub(crate) const FLAG_CONTINUES: u8 = 1;
+/// The bytes are in older groups as well, which will be released; they may begin inside a batch.
+pub(crate) const FLAG_REPEATED: u8 = 2;
 /// A deleted log's directory is kept in `.stray`.
 pub(crate) const FLAG_STRAY: u8 = 1;
 
@@ -17,7 +19,7 @@ pub(crate) enum Entry<'a> {
     Bytes {
         run: Run,
         position: u32,
-        continues: bool,
+        kind: Carriage,
         bytes: &'a [u8],
     },
     /// Batches that went straight to the segment.
@@ -86,6 +88,36 @@ pub(crate) enum Entry<'a> {
     },
 }
 
+/// How bytes come to be in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carriage {
+    /// Whole batches, for the first time.
+    Whole,
+    /// The rest of what an extent of the same group began; may begin inside a batch.
+    Continues,
+    /// Once more, because the groups that hold them are to be released; may begin inside a batch.
+    Repeated,
+}
+
+impl Carriage {
+    const fn flags(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::Continues => FLAG_CONTINUES,
+            Self::Repeated => FLAG_REPEATED,
+        }
+    }
+    const fn from_flags(flags: u8) -> Self {
+        if flags & FLAG_REPEATED != 0 {
+            Self::Repeated
+        } else if flags & FLAG_CONTINUES != 0 {
+            Self::Continues
+        } else {
+            Self::Whole
+        }
+    }
+}
+
 /// Consecutive offsets of one log in one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
@@ -112,10 +144,10 @@ pub(crate) fn put_bytes_front(
     out: &mut impl Encode,
     run: &Run,
     position: u32,
-    continues: bool,
+    kind: Carriage,
     count: usize,
 ) {
-    put_header(out, 1, if continues { FLAG_CONTINUES } else { 0 }, BYTES_FIXED + count);
+    put_header(out, 1, kind.flags(), BYTES_FIXED + count);
     out.put_u32(run.log);
     out.put_u32(position);
     out.put_i64(run.segment);
@@ -127,8 +159,8 @@ impl Entry<'_> {
     /// Appends the entry.
     pub(crate) fn encode(&self, out: &mut impl Encode) {
         match *self {
-            Entry::Bytes { run, position, continues, bytes } => {
-                put_bytes_front(out, &run, position, continues, bytes.len());
+            Entry::Bytes { run, position, kind, bytes } => {
+                put_bytes_front(out, &run, position, kind, bytes.len());
                 out.put(bytes);
             }
             Entry::Extent { run, write_start, start, end, crc, headers } => {
@@ -242,8 +274,7 @@ impl<'a> Entries<'a> {
             1 => {
                 let (log, position) = (body.u32()?, body.u32()?);
                 let run = Run { log, segment: body.i64()?, first: body.i64()?, next: body.i64()? };
-                let continues = flags & FLAG_CONTINUES != 0;
-                Entry::Bytes { run, position, continues, bytes: body.0 }
+                Entry::Bytes { run, position, kind: Carriage::from_flags(flags), bytes: body.0 }
             }
             2 => {
                 let (log, write_start, start) = (body.u32()?, body.u32()?, body.u32()?);

@@ -42,6 +42,8 @@ pub(crate) struct Part {
     pub(crate) preparing: bool,
     /// The file's name is durable.
     pub(crate) named: bool,
+    /// Where the bytes ended that were repeated in the journal last; 0: none were.
+    repeated: u32,
 }
 
 struct Held {
@@ -82,6 +84,7 @@ impl Part {
             allocated: 0,
             preparing: false,
             named: flushed > 0,
+            repeated: 0,
         }
     }
 
@@ -202,9 +205,12 @@ impl Part {
         self.placed = self.placed.min(position);
     }
 
-    /// Notes that the bytes `from..to` are in ring generation `generation`.
+    /// Notes that the bytes `from..to` are in ring generation `generation`, perhaps once more.
     pub(crate) fn mark(&mut self, generation: u64, from: u32, to: u32) {
         self.placed = self.placed.max(to);
+        while self.marks.back().is_some_and(|last| last.1 >= from) {
+            self.marks.pop_back();
+        }
         if to > self.flushed && self.marks.back().is_none_or(|last| last.0 != generation) {
             self.marks.push_back((generation, from));
         }
@@ -214,6 +220,20 @@ impl Part {
     pub(crate) fn generation_of(&self, position: u32) -> Option<u64> {
         let after = self.marks.partition_point(|&(_, from)| from <= position);
         self.marks.get(after.saturating_sub(1)).map(|mark| mark.0)
+    }
+
+    /// What may be repeated in the journal instead of being written to the segment, if the ring
+    /// carries any of it below generation `cut`: less than a block, and not the same bytes twice,
+    /// for then nothing was added in a whole lap of the ring.
+    pub(crate) fn repeat(&mut self, cut: u64) -> Option<Range<u32>> {
+        let old = self.oldest_generation().is_some_and(|it| it < cut);
+        let settled = self.outstanding.is_empty() && self.submitted == self.flushed;
+        let little = self.unflushed() < BLOCK_BYTES as u32;
+        if !old || !settled || !little || self.sealed || self.repeated == self.append_at {
+            return None;
+        }
+        self.repeated = self.append_at;
+        Some(self.flushed..self.append_at)
     }
 
     /// The ring generation of the oldest byte that is not flushed, if any.

@@ -10,9 +10,12 @@ use std::time::Duration;
 use runtime::File;
 
 use crate::error::Fenced;
+use crate::journal::entry::{BYTES_FIXED, Carriage, Run, put_bytes_front};
+use crate::limits::{BLOCK_BYTES, ENTRY_HEADER_BYTES};
 use crate::log::Log;
 use crate::mutation;
 use crate::store::Inner;
+use crate::store::gather::PendingRun;
 use crate::store::ring::Generation;
 use crate::store::round::{Depth, ROUND_BYTES};
 use crate::store::stats::add;
@@ -21,6 +24,9 @@ use crate::store::stats::add;
 const ROUND_LOGS: usize = 256;
 /// Cached chunks looked at after an append while memory is short.
 pub(crate) const EVICT_TRIES: usize = 16;
+
+/// Of the ring's bytes that are released, one in so many may be repeated.
+const REPEATED_SHARE: u64 = 4;
 
 /// What there is to do.
 enum Need {
@@ -179,6 +185,11 @@ impl Inner {
             let by_id = self.by_id.borrow();
             ids.iter().filter_map(|id| by_id.get(id).cloned()).collect()
         };
+        if let Depth::Below(cut) = depth {
+            // More than a share of what is released must not come back at once.
+            let mut room = self.ring.borrow().bytes_below(cut) / REPEATED_SHARE;
+            logs.retain(|log| !self.repeat(log, cut, &mut room));
+        }
         while !logs.is_empty() {
             let mut bytes = 0;
             let fits = |log: &&Log| {
@@ -195,6 +206,28 @@ impl Inner {
             self.world.turn_if_needed().await;
         }
         Ok(())
+    }
+
+    /// Repeats a log's last few bytes in the journal, if that is all it owes below generation `cut`:
+    /// that is less than a block of its segment, and no sync of its own.
+    fn repeat(&self, log: &Log, cut: u64, room: &mut u64) -> bool {
+        if *room < u64::from(BLOCK_BYTES) || log.is_going() || log.is_flushing() {
+            return false;
+        }
+        let Some((segment, from, bytes)) = log.repeat(cut) else { return false };
+        *room -= bytes.len() as u64;
+        let end = log.log_end_offset().get();
+        let run = Run { log: log.id(), segment, first: end, next: end };
+        let mut entry = Vec::with_capacity(ENTRY_HEADER_BYTES + BYTES_FIXED + bytes.len());
+        put_bytes_front(&mut entry, &run, from, Carriage::Repeated, bytes.len());
+        entry.extend_from_slice(&bytes);
+        add(&self.counters.repeated_bytes, bytes.len() as u64);
+        let pending = PendingRun { log: log.clone(), run, from, to: from + bytes.len() as u32 };
+        let group_bytes = self.config.tuning.group_bytes;
+        let sequence = self.gathers.borrow_mut().add_repeated(group_bytes, pending, entry);
+        log.said(sequence);
+        self.wake_writer.notify_one();
+        true
     }
 
     /// A write to a segment is synced.

@@ -23,6 +23,8 @@ pub(crate) enum Item {
     Run(PendingRun),
     /// An encoded entry.
     Entry(Vec<u8>),
+    /// A log's last bytes once more, encoded.
+    Repeated(PendingRun, Vec<u8>),
 }
 
 pub(crate) struct PendingRun {
@@ -97,6 +99,22 @@ impl Gathers {
         };
         gather.bytes += added;
         self.bytes += added;
+        sequence
+    }
+
+    /// Adds bytes of a log that older groups hold as well.
+    pub(crate) fn add_repeated(
+        &mut self,
+        group_bytes: usize,
+        pending: PendingRun,
+        entry: Vec<u8>,
+    ) -> u64 {
+        let count = entry.len() + TABLE_ROW_BYTES;
+        let gather = self.open(group_bytes);
+        gather.bytes += count;
+        gather.items.push(Item::Repeated(pending, entry));
+        let sequence = gather.sequence;
+        self.bytes += count;
         sequence
     }
 

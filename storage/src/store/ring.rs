@@ -88,6 +88,12 @@ impl Ring {
         self.slots() as u64 * self.file_bytes
     }
 
+    /// Bytes in generations below `number`.
+    pub(crate) fn bytes_below(&self, number: u64) -> u64 {
+        let below = self.live.iter().take_while(|it| it.number < number);
+        below.count() as u64 * self.file_bytes
+    }
+
     /// Whether old files should be released now: while there are still enough free ones to go on
     /// with until it is done.
     pub(crate) fn wants_release(&self) -> bool {

@@ -15,6 +15,8 @@ pub struct StoreStats {
     pub groups: u64,
     /// Written to the ring.
     pub journal_bytes: u64,
+    /// Of the ring's bytes, those that it held already in files to be released.
+    pub repeated_bytes: u64,
     /// Written to segments, the direct way included.
     pub segment_bytes: u64,
     /// Written to segments the direct way.
@@ -48,6 +50,7 @@ pub(crate) struct Counters {
     pub(crate) batches: Cell<u64>,
     pub(crate) groups: Cell<u64>,
     pub(crate) journal_bytes: Cell<u64>,
+    pub(crate) repeated_bytes: Cell<u64>,
     pub(crate) segment_bytes: Cell<u64>,
     pub(crate) direct_bytes: Cell<u64>,
     pub(crate) index_bytes: Cell<u64>,
@@ -72,6 +75,7 @@ impl Inner {
             batches: it.batches.get(),
             groups: it.groups.get(),
             journal_bytes: it.journal_bytes.get(),
+            repeated_bytes: it.repeated_bytes.get(),
             segment_bytes: it.segment_bytes.get(),
             direct_bytes: it.direct_bytes.get(),
             index_bytes: it.index_bytes.get(),

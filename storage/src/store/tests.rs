@@ -284,6 +284,44 @@ fn index_damage(rule: Rule, damage: impl FnOnce(&SimDisk)) {
 }
 
 #[test]
+fn a_slow_logs_bytes_are_repeated_in_the_journal_and_written_once_it_stands_still() {
+    let before = async |world: World| {
+        let (store, _) = open(&world).await;
+        let (hot, slow, still) =
+            (create(&store, 0).await, create(&store, 1).await, create(&store, 2).await);
+        append(&store, &still, 100).await;
+        for _ in 0..20 {
+            append(&store, &slow, 50).await;
+            for _ in 0..20 {
+                append(&store, &hot, 5000).await;
+            }
+        }
+        let stats = store.stats();
+        assert!(stats.checkpoints > 5, "the ring came round: {stats:?}");
+        assert!(stats.repeated_bytes > 0, "{stats:?}");
+        let exists = async |index| {
+            let segment = index_file(index).with_extension("log");
+            world.disk().exists(segment).await.unwrap()
+        };
+        assert!(!exists(1).await, "bytes were added in every lap");
+        assert!(exists(2).await, "nothing was added");
+    };
+    scene(
+        before,
+        |_| {},
+        async |world| {
+            let (store, report) = open(&world).await;
+            assert!(report.lost.is_empty(), "{report:?}");
+            for (index, batches) in [(0, 400), (1, 20), (2, 1)] {
+                let log = store.log(partition(index)).unwrap();
+                assert_eq!(read_all(&log).await, (batches, vec![]), "log {index}");
+                append(&store, &log, 10).await;
+            }
+        },
+    );
+}
+
+#[test]
 fn r7_a_damaged_index_is_rebuilt() {
     index_damage(Rule::R7, |disk| disk.flip(index_file(0), 100, 1).unwrap());
 }

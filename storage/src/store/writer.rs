@@ -13,7 +13,7 @@ use runtime::sync::{OneReceiver, oneshot};
 use runtime::{Chunk, File, TaskClass};
 
 use crate::bytes::Encode;
-use crate::journal::entry::{EXTENT_FIXED, Run, put_bytes_front, put_header};
+use crate::journal::entry::{Carriage, EXTENT_FIXED, Run, put_bytes_front, put_header};
 use crate::journal::group::{GroupHeader, TableRow, group_blocks};
 use crate::limits::{BLOCK_BYTES, GROUP_HEADER_BYTES, round_down};
 use crate::log::Log;
@@ -101,7 +101,7 @@ async fn prepare_large(inner: &Rc<Inner>) {
             }
             let runs = gather.items.iter().filter_map(|item| match item {
                 Item::Run(pending) => Some(pending),
-                Item::Entry(_) => None,
+                Item::Entry(_) | Item::Repeated(..) => None,
             });
             runs.filter(|it| it.bytes() >= inner.config.tuning.direct_bytes && !it.is_ready())
                 .map(|it| (it.log.clone(), it.run.segment, it.to))
@@ -160,6 +160,12 @@ fn build(inner: &Rc<Inner>, gather: Gather) -> Built {
                 built.entry_count += 1;
             }
             Item::Run(pending) => add_run(inner, &mut built, pending),
+            Item::Repeated(PendingRun { log, run, from, to }, bytes) => {
+                push(&built.chunk, &bytes);
+                built.entry_count += 1;
+                built.rows.push(TableRow { log: run.log, first: run.first, next: run.next });
+                built.marks.push((log, run.segment, from, to));
+            }
         }
     }
     built.payload_bytes = built.chunk.len() - GROUP_HEADER_BYTES;
@@ -189,7 +195,8 @@ fn add_run(inner: &Rc<Inner>, built: &mut Built, pending: PendingRun) {
     let (start, continues) = fragment;
     if start < to || !continues {
         let mut front = Vec::with_capacity(64);
-        put_bytes_front(&mut front, &run, start, continues, (to - start) as usize);
+        let kind = if continues { Carriage::Continues } else { Carriage::Whole };
+        put_bytes_front(&mut front, &run, start, kind, (to - start) as usize);
         push(&built.chunk, &front);
         log.with_part(run.segment, |part| {
             for bytes in part.bytes(start..to) {

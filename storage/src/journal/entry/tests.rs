@@ -7,8 +7,9 @@ use super::*;
 fn entries<'a>(bytes: &'a [u8], headers: &'a [u8]) -> Vec<Entry<'a>> {
     let run = Run { log: 3, segment: 100, first: 120, next: 130 };
     vec![
-        Entry::Bytes { run, position: 4096, continues: false, bytes },
-        Entry::Bytes { run, position: 77, continues: true, bytes: &[] },
+        Entry::Bytes { run, position: 4096, kind: Carriage::Whole, bytes },
+        Entry::Bytes { run, position: 77, kind: Carriage::Continues, bytes: &[] },
+        Entry::Bytes { run, position: 8192, kind: Carriage::Repeated, bytes },
         Entry::Extent { run, write_start: 4096, start: 5000, end: 8192, crc: 9, headers },
         Entry::Create { log: 1, topic: [9; 16], partition: 12, epoch: 4, first: 55 },
         Entry::Delete { log: 1, stray: true },

@@ -7,7 +7,7 @@ use protocol::ids::{PartitionIndex, TopicId, TopicPartition};
 use super::{At, Replay};
 use crate::bytes::Decoder;
 use crate::checkpoint::decode_record;
-use crate::journal::entry::{Entry, Run};
+use crate::journal::entry::{Carriage, Entry, Run};
 use crate::limits::round_down;
 use crate::log::Log;
 use crate::log::state::{Lifecycle, LogState, Placement, crc_from_header};
@@ -30,15 +30,15 @@ struct Placed<'a> {
 /// What a bytes entry says besides its run.
 struct Carried<'a> {
     position: u32,
-    continues: bool,
+    kind: Carriage,
     bytes: &'a [u8],
 }
 
 impl Replay {
     pub(super) fn apply(&mut self, entry: &Entry<'_>, at: At, report: &mut RecoveryReport) {
         match *entry {
-            Entry::Bytes { run, position, continues, bytes } => {
-                let placed = Carried { position, continues, bytes };
+            Entry::Bytes { run, position, kind, bytes } => {
+                let placed = Carried { position, kind, bytes };
                 self.apply_bytes(&run, &placed, at, report);
             }
             Entry::Extent { run, write_start, start, end, headers, .. } => {
@@ -171,9 +171,10 @@ impl Replay {
         at: At,
         report: &mut RecoveryReport,
     ) {
-        let Carried { position, continues, bytes } = *carried;
+        let Carried { position, kind, bytes } = *carried;
         let Some(log) = self.log(run.log) else { return };
-        if !self.is_reflected(run.log, at) && !continues && self.begin_run(&log, run, at, report) {
+        let new = kind == Carriage::Whole && !self.is_reflected(run.log, at);
+        if new && self.begin_run(&log, run, at, report) {
             log.with_state_mut(|state| {
                 for placed in Walk::new(bytes, position, run.first) {
                     let placement = Placement {
@@ -187,8 +188,13 @@ impl Replay {
                 }
             });
         }
-        let flushed = log.with_state(|state| state.segment(run.segment).map(|it| it.flushed));
-        let Some(flushed) = flushed else { return };
+        let segment =
+            |state: &LogState| state.segment(run.segment).map(|it| (it.flushed, it.length));
+        let Some((flushed, length)) = log.with_state(segment) else { return };
+        if kind == Carriage::Repeated && position as usize + bytes.len() > length as usize {
+            // The groups that held them first are damaged: what was lost with them is said there.
+            return;
+        }
         let skipped = flushed.saturating_sub(position) as usize;
         let Some(bytes) = bytes.get(skipped..).filter(|bytes| !bytes.is_empty()) else { return };
         let position = position + skipped as u32;
