@@ -24,6 +24,7 @@ where
     T: Send + 'static,
 {
     super::machine::check_machine()?;
+    super::machine::refuse_huge_pages();
     let shards = config.shards.clamp(1, usize::from(u16::MAX));
     let stop = Stopper::new(shards)?;
     // Before the threads start, so that they inherit the mask.

@@ -144,8 +144,15 @@ impl<F: Future<Output = ()>> Future for Counted<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let polls = &self.heart.0.heart.polls;
         polls.set(polls.get().wrapping_add(1));
-        self.task.as_mut().poll(context)
+        poll_task(self.task.as_mut(), context)
     }
+}
+
+/// What a shard's tasks do happens below this one function, so that `ci/gate` can count it without
+/// the reactor's rounds.
+#[inline(never)]
+fn poll_task(task: Pin<&mut dyn Future<Output = ()>>, context: &mut Context<'_>) -> Poll<()> {
+    task.poll(context)
 }
 
 /// Counts the polls of the shard's first task.

@@ -280,7 +280,11 @@ impl Log {
         }
         let part = parts.back_mut().expect("one was just added");
         let from = part.append_at;
-        let chunk_bytes = self.next_chunk_bytes(store, bytes);
+        let mut chunk_bytes = self.next_chunk_bytes(store, bytes);
+        if let Some(own) = own_chunk_bytes(store, bytes, chunk_bytes) {
+            part.close_chunk();
+            chunk_bytes = own;
+        }
         let mut made = |start: u32, capacity: usize| {
             store.chunk_made((self.0.id, segment, start), capacity);
             self.0.chunk_bytes.set((capacity * 2).min(store.config.tuning.chunk_bytes));
@@ -335,6 +339,15 @@ impl Inner {
         self.cached.set(self.cached.get() + capacity as u64);
         self.cache_order.borrow_mut().push_back(place);
     }
+}
+
+/// The size of a chunk for one batch that will go straight to its segment: if it fills most of it,
+/// and if the log may have chunks of that size.
+fn own_chunk_bytes(store: &Inner, batch_bytes: u32, chunk_bytes_max: usize) -> Option<usize> {
+    let bytes = batch_bytes as usize;
+    let own = bytes.next_power_of_two().min(store.config.tuning.chunk_bytes);
+    let fits = batch_bytes >= store.config.tuning.direct_bytes && own <= 2 * chunk_bytes_max;
+    (fits && 4 * bytes >= 3 * own).then_some(own)
 }
 
 /// The batch's header with offset, epoch and timestamps as this log stores them.

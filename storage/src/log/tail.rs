@@ -42,6 +42,8 @@ pub(crate) struct Part {
     pub(crate) preparing: bool,
     /// The file's name is durable.
     pub(crate) named: bool,
+    /// Chunks that start below take no bytes from here on.
+    closed_at: u32,
     /// Where the bytes ended that were repeated in the journal last; 0: none were.
     repeated: u32,
 }
@@ -84,6 +86,7 @@ impl Part {
             allocated: 0,
             preparing: false,
             named: flushed > 0,
+            closed_at: 0,
             repeated: 0,
         }
     }
@@ -91,6 +94,12 @@ impl Part {
     /// Bytes that are in memory and journal only.
     pub(crate) fn unflushed(&self) -> u32 {
         self.append_at - self.flushed
+    }
+
+    /// What comes next goes to a chunk of its own, but for what fills the last block: a write to the
+    /// segment that starts where a chunk does needs no copy.
+    pub(crate) fn close_chunk(&mut self) {
+        self.closed_at = round_up(self.append_at);
     }
 
     /// Appends bytes; tells `made` of every new chunk (its start and capacity).
@@ -103,7 +112,11 @@ impl Part {
     ) {
         while !bytes.is_empty() {
             let room = match self.held.back() {
-                Some(held) if held.end() == self.append_at => held.chunk.room(),
+                Some(held) if held.end() == self.append_at => {
+                    let closed = held.start < self.closed_at;
+                    let until = if closed { self.closed_at } else { u32::MAX };
+                    held.chunk.room().min(until.saturating_sub(held.end()) as usize)
+                }
                 _ => 0,
             };
             if room == 0 {
