@@ -13,6 +13,7 @@ use tests::place;
 use tests::seeded::Seeded;
 
 mod member;
+mod offsets;
 mod story;
 mod stream;
 
@@ -35,6 +36,12 @@ struct Options {
     /// Shards of the broker.
     #[arg(long, default_value_t = 2)]
     shards: u32,
+    /// How many times the broker is killed while offsets are committed.
+    #[arg(long, default_value_t = 10)]
+    kills: u64,
+    /// Decides the moments of the kills; random when absent, and printed.
+    #[arg(long)]
+    seed: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -57,13 +64,29 @@ fn run(options: &Options) -> io::Result<usize> {
     let kind = Kind::from_name(&options.broker)
         .ok_or_else(|| io::Error::other(format!("no broker is called {}", options.broker)))?;
     let dir = place::scratch("groups")?;
-    let mut seeded = Seeded::new(u64::from(std::process::id()));
+    let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
+    say(&format!("groups: seed {seed}"));
+    let mut seeded = Seeded::new(seed);
     let mut plan = Plan::new(kind, &dir.join("broker"), &mut seeded)?;
     if kind == Kind::Corelog {
         plan.arguments = vec!["--shards".into(), options.shards.to_string()];
     }
     let mut broker = Broker::start(&plan)?;
     let (mut passed, mut failed) = (0, 0);
+    if options.kills > 0 {
+        let (told, running) = offsets::run(&plan, broker, options.kills, &mut seeded)?;
+        broker = running;
+        match told {
+            Ok(text) => {
+                passed += 1;
+                say(&format!("{:16} passed: {text}", "offsets"));
+            }
+            Err(why) => {
+                failed += 1;
+                say(&format!("{:16} FAILED: {why}", "offsets"));
+            }
+        }
+    }
     for client in member::all(&options.only) {
         let told = match &client.missing {
             Some(missing) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {

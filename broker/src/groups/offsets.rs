@@ -37,6 +37,7 @@ impl Committed {
             leader_epoch: self.leader_epoch,
             metadata: &self.metadata,
             commit_timestamp: self.commit_ms,
+            expire_timestamp: self.expire_ms.unwrap_or(-1),
             ..OffsetCommitValue::default()
         }
     }

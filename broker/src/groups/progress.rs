@@ -75,8 +75,10 @@ fn queue(shard: &Shard, home: &Home, commit: Commit) -> Result<Option<Answer>, E
             let metadata = metadata.into_boxed_str();
             let one = Committed { offset, leader_epoch, metadata, commit_ms, expire_ms };
             let about = GroupKey::Offset { group: id, topic: &topic, partition };
+            let record = one.record();
+            let version = record.version();
             lines
-                .add(about, Some(|into: &mut Vec<u8>| one.record().write(into)))
+                .add(about, Some(|into: &mut Vec<u8>| record.write_in(version, into)))
                 .map_err(|_too_long| ErrorCode::InvalidCommitOffsetSize)?;
             changes.push((Rc::clone(&topic), partition, Some(one)));
         }

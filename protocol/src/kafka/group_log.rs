@@ -209,7 +209,14 @@ pub trait GroupValue<'a>: Wire<'a> {
     /// # Errors
     /// A name or a list is longer than the format can say.
     fn write(&self, into: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let number = Self::WRITTEN;
+        self.write_in(Self::WRITTEN, into)
+    }
+
+    /// Appends the value in another version.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn write_in(&self, number: i16, into: &mut Vec<u8>) -> Result<(), EncodeError> {
         number.encode(into, PLAIN)?;
         self.encode(into, Version { number, flexible: number >= Self::FLEXIBLE_FROM })
     }
@@ -267,6 +274,13 @@ crate::message! {
         subscription: &'a [u8], in 0..;
         /// Its share of the work.
         assignment: &'a [u8], in 0..;
+    }
+}
+
+impl OffsetCommitValue<'_> {
+    /// The version that can say all of it: only version 1 knows when to forget.
+    pub const fn version(&self) -> i16 {
+        if self.expire_timestamp >= 0 { 1 } else { 3 }
     }
 }
 

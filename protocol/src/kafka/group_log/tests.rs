@@ -27,6 +27,16 @@ fn an_offset_is_written_as_kafka_writes_it() {
 }
 
 #[test]
+fn an_offset_that_is_to_be_forgotten_says_when() {
+    let committed = OffsetCommitValue { expire_timestamp: 9, ..OffsetCommitValue::default() };
+    let mut value = Vec::new();
+    committed.write_in(committed.version(), &mut value).expect("no metadata");
+    assert_eq!(value[..2], *b"\0\x01");
+    assert_eq!(OffsetCommitValue::read(&value), Ok(committed));
+    assert_eq!(OffsetCommitValue::default().version(), OffsetCommitValue::WRITTEN);
+}
+
+#[test]
 fn a_group_is_written_as_kafka_writes_it() {
     let mut value = Vec::new();
     GroupMetadataValue {
