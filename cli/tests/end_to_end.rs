@@ -246,3 +246,53 @@ fn what_goes_wrong_is_one_line_and_a_code() {
         }
     }
 }
+
+#[test]
+fn groups_are_listed_described_reset_and_deleted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dev = Dev::start(dir.path());
+    dev.run(false, &["topic", "create", "orders", "--partitions", "2"], "");
+    dev.run(false, &["produce", "orders", "--partition", "1"], "one\ntwo\nthree\n");
+    assert_eq!(dev.run(false, &["group", "list", "--json"], ""), "");
+
+    let reset = |to: &[&str]| {
+        let arguments = [&["group", "reset", "billing", "--topic", "orders"], to].concat();
+        dev.run(false, &arguments, "")
+    };
+    let lag = || {
+        let told = dev.run(false, &["group", "describe", "billing", "--json"], "");
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        (told["state"].as_str().map(str::to_owned), told["lag"].as_i64())
+    };
+    let empty = Some("Empty".to_owned());
+    reset(&["--to", "earliest"]);
+    assert_eq!(lag(), (empty.clone(), Some(3)));
+    reset(&["--to", "-1"]);
+    assert_eq!(lag(), (empty.clone(), Some(1)));
+    let told = reset(&["--to", "latest", "--dry-run"]);
+    assert!(told.contains("would read on at"), "{told}");
+    assert_eq!(lag(), (empty.clone(), Some(1)));
+    reset(&["--partition", "1", "--to", "2"]);
+    reset(&["--partition", "0", "--to", "99"]);
+    assert_eq!(lag(), (empty, Some(1)), "an offset beyond the end is the end");
+
+    let listed = dev.run(false, &["group", "list", "--json"], "");
+    assert!(listed.contains("\"group\":\"billing\""), "{listed}");
+    dev.run(false, &["group", "delete", "billing"], "");
+    assert_eq!(dev.run(false, &["group", "list", "--json"], ""), "");
+
+    // What is not there is an error, and so is the protocol that knows no groups.
+    for (arguments, words) in [
+        (vec!["group", "describe", "billing"], "GROUP_ID_NOT_FOUND"),
+        (vec!["group", "delete", "billing"], "GROUP_ID_NOT_FOUND"),
+    ] {
+        let output = corelog().args(&arguments).args(["-b", &dev.kafka]).output().expect("it runs");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && errors.contains(words), "{arguments:?}: {errors}");
+    }
+    let native = ["group", "list", "--protocol", "native", "-b", &dev.native];
+    let output = corelog().args(native).output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("use --protocol kafka"), "{errors}");
+    dev.stop();
+}
