@@ -11,4 +11,5 @@
 mod basics;
 mod crash;
 mod model;
+mod planted;
 mod real;

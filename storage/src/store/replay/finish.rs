@@ -27,6 +27,10 @@ impl Replay {
         }
         let active = log.with_state(|state| state.active().map(|it| it.base));
         let obsolete: Vec<i64> = log.with_state_mut(|state| {
+            if state.end < state.log_start {
+                // R12: what contradicts itself is no reason to delete anything.
+                return Vec::new();
+            }
             let start = state.log_start;
             let gone =
                 |it: &&crate::log::state::SegmentState| it.end <= start && Some(it.base) != active;
