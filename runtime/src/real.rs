@@ -30,7 +30,7 @@ pub(crate) struct Inner {
     pub(crate) queues: task::Queues,
     pub(crate) turns: task::Turns,
     pub(crate) heart: task::Heart,
-    watch: watchdog::Watch,
+    beats: watchdog::Beats,
     pub(crate) lag: LagHistogram,
     pub(crate) stop: Stop,
     random: Cell<u64>,
@@ -47,14 +47,14 @@ pub(crate) struct Stop {
 
 impl World {
     /// Must run inside the shard's executor.
-    pub(crate) fn new(shard: ShardId, free_bytes_max: usize) -> Self {
+    pub(crate) fn new(shard: ShardId, free_bytes_max: usize, beats: watchdog::Beats) -> Self {
         let world = Self(Rc::new(Inner {
             shard,
             pool: Pool::new(MemoryKind::Dma, free_bytes_max),
             queues: task::Queues::new(),
             turns: task::Turns::new(),
             heart: task::Heart::default(),
-            watch: watchdog::Watch::begin(),
+            beats,
             lag: LagHistogram::default(),
             stop: Stop::default(),
             random: Cell::new(clock::entropy()),

@@ -5,11 +5,13 @@ use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
+use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
 
 use super::signal::{Signals, Stopper};
+use super::watchdog::Watch;
 use super::{World, task};
 use crate::world::Kind;
 use crate::{ShardContext, ShardId, ShardsConfig, StopHandle};
@@ -36,15 +38,17 @@ where
     for shard in ShardId::all(shards) {
         let cpu = cpus.get(shard.index()).filter(|_| pin);
         let placement = cpu.map_or(Placement::Unbound, |&cpu| Placement::Fixed(cpu));
-        let (start, stop_all, free_bytes_max) =
-            (start.clone(), stop.clone(), config.free_bytes_max);
+        let (start, stop_all, config_there) = (start.clone(), stop.clone(), config.clone());
         let (started, has_started) = std::sync::mpsc::channel();
-        let spawned = builder(placement, config)
-            .name(&config.name)
-            .spawn(move || async move {
+        let run = move || {
+            // From before the first turn on, which W1 can strike as well.
+            let watch = Watch::begin();
+            let beats = watch.beats();
+            let executor = builder(placement, &config_there).make()?;
+            executor.run(async move {
                 started.send(()).expect("the starter waits for this");
                 let _on_panic = StopOnPanic(stop_all.clone());
-                let world = World::new(shard, free_bytes_max);
+                let world = World::new(shard, config_there.free_bytes_max, beats);
                 stop_all.watch(shard.index(), &world)?;
                 let context = ShardContext {
                     world: crate::World(Kind::Real(world.clone())),
@@ -54,17 +58,17 @@ where
                 };
                 Ok::<T, io::Error>(task::counted(&world, start(context)).await)
             })
-            .map_err(io::Error::from);
+        };
+        let spawned = std::thread::Builder::new()
+            .name(format!("{}-{}", config.name, shard.index()))
+            .spawn(run);
         // An executor that cannot be set up drops its start without a word. The shards before it
         // are told to stop, but not waited for: they may be waiting for this one.
         let spawned = spawned.and_then(|handle| match has_started.recv() {
             Ok(()) => Ok(handle),
             Err(_dropped) => {
-                let failed: io::Result<io::Result<T>> = handle.join().map_err(Into::into);
-                Err(failed
-                    .and_then(|ended| ended)
-                    .err()
-                    .unwrap_or_else(|| io::Error::other("a shard ended before it started")))
+                let ended = joined(handle).err();
+                Err(ended.unwrap_or_else(|| io::Error::other("a shard ended before it started")))
             }
         });
         match spawned {
@@ -75,8 +79,12 @@ where
             }
         }
     }
-    let ended: Vec<_> = running.into_iter().map(ExecutorJoinHandle::join).collect();
-    ended.into_iter().map(|ended| ended?).collect()
+    let ended: Vec<_> = running.into_iter().map(joined).collect();
+    ended.into_iter().collect()
+}
+
+fn joined<T>(shard: JoinHandle<io::Result<T>>) -> io::Result<T> {
+    shard.join().unwrap_or_else(|_panic| Err(io::Error::other("a shard panicked")))
 }
 
 /// A shard that panics in a build that unwinds takes the others with it.
@@ -93,9 +101,10 @@ impl Drop for StopOnPanic {
 pub(crate) fn block_on<R: Future>(start: impl FnOnce(crate::World) -> R) -> io::Result<R::Output> {
     super::machine::check_machine()?;
     let config = ShardsConfig { io_memory_bytes: 1 << 20, ..ShardsConfig::default() };
+    let watch = Watch::begin();
     let executor = builder(Placement::Unbound, &config).make()?;
     Ok(executor.run(async {
-        let world = World::new(ShardId(0), config.free_bytes_max);
+        let world = World::new(ShardId(0), config.free_bytes_max, watch.beats());
         let handle = crate::World(Kind::Real(world.clone()));
         task::counted(&world, start(handle)).await
     }))

@@ -4,8 +4,9 @@
 //! fires (W0); and when that timer fires before the first task ran, the executor parks with
 //! runnable tasks, for ever (W1). So long work takes *turns*, whose wake-up comes only from the
 //! reactor, and a heartbeat timer bounds the second: 5 ms while the shard's tasks run, 100 ms once
-//! nothing ran for 200 ms, and `watchdog` wakes a shard whose heartbeat itself was struck. It never stops entirely: the event that wakes an idle shard is itself a
-//! moment at which W1 can strike, and ten wake-ups per second do not show in a CPU percentage.
+//! nothing ran for 200 ms, and `watchdog` wakes a shard whose heartbeat itself was struck. It never
+//! stops entirely: the event that wakes an idle shard is itself a moment at which W1 can strike, and
+//! ten wake-ups per second do not show in a CPU percentage.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -184,7 +185,7 @@ pub(crate) fn start_heart(world: &World) {
                 quiet = 0;
             }
             polls_before = polls;
-            inner.watch.beat();
+            inner.beats.beat();
             inner.lag.record(clock::now().since(due));
         }
     };

@@ -1,0 +1,53 @@
+//! A thread that sleeps in the kernel without a beat is woken; one that beats is left alone.
+
+use std::time::Instant;
+
+use super::*;
+
+/// Sleeps in the kernel as an executor does; whether a signal ended it early.
+fn sleep(time: Duration) -> bool {
+    let millis = libc::c_int::try_from(time.as_millis()).unwrap();
+    // SAFETY: no descriptors are named.
+    let outcome = unsafe { libc::poll(std::ptr::null_mut(), 0, millis) };
+    outcome < 0 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+}
+
+#[test]
+fn a_shard_that_was_struck_before_its_first_beat_is_woken() {
+    let begun = Instant::now();
+    let _watch = Watch::begin();
+    assert!(sleep(Duration::from_secs(20)), "nobody woke the thread");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_shard_whose_heart_stops_is_woken_and_one_that_ended_is_not() {
+    let watch = Watch::begin();
+    watch.beats().beat();
+    assert!(sleep(Duration::from_secs(20)), "nobody woke the thread");
+    drop(watch);
+    assert!(!sleep(LOOK_EVERY * 3), "a thread that is no shard any more was signalled");
+}
+
+/// With so short a preempt timer W1 strikes an executor in many of its first turns, as a busy
+/// machine does now and then. It then parks with its first task runnable and nothing armed.
+#[test]
+fn an_executor_struck_in_its_first_turn_runs_all_the_same() {
+    let mut struck = 0;
+    for round in 0..20 {
+        let (send, done) = std::sync::mpsc::channel();
+        let shard = std::thread::spawn(move || {
+            let _watch = Watch::begin();
+            let builder = glommio::LocalExecutorBuilder::new(glommio::Placement::Unbound);
+            let executor = builder.preempt_timer(Duration::from_micros(10)).make().unwrap();
+            let begun = Instant::now();
+            executor.run(async {});
+            send.send(begun.elapsed()).unwrap();
+        });
+        let took = done.recv_timeout(Duration::from_secs(30));
+        let took = took.unwrap_or_else(|_| panic!("round {round}: the executor sleeps for ever"));
+        struck += u32::from(took > Duration::from_millis(100));
+        shard.join().unwrap();
+    }
+    println!("W1: {struck} of 20 executors were struck in their first turn, and woken");
+}
