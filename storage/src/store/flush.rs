@@ -107,16 +107,18 @@ impl Inner {
             }
             Need::Room => {
                 let before = self.unflushed.get();
-                let full = self.fullest(Depth::Blocks);
-                self.flush_logs(&full, Depth::Blocks).await?;
-                if self.unflushed.get() > self.flush_from() && self.unflushed.get() >= before {
-                    let full = self.fullest(Depth::Everything);
-                    self.flush_logs(&full, Depth::Everything).await?;
+                let mut depth = Depth::Blocks;
+                let mut full = self.fullest(depth);
+                if full.is_empty() {
+                    // Memory is full of last blocks: then they go, too.
+                    depth = Depth::Everything;
+                    full = self.fullest(depth);
                 }
+                self.flush_logs(&full, depth).await?;
                 if self.unflushed.get() > self.flush_from() {
                     // What is left is perhaps not placed in the ring yet.
                     self.world.turn_if_needed().await;
-                    if self.unflushed.get() >= before {
+                    if full.is_empty() && self.unflushed.get() >= before {
                         self.world.turn().await;
                     }
                 }
