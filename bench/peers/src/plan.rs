@@ -405,7 +405,7 @@ fn reading() -> Vec<Workload> {
         reading(
             11,
             "cold-drain",
-            "6 GB from disk while 50 MB/s are produced",
+            "a backlog from disk while 50 MB/s are produced",
             Load::Drain,
             (Size { pairs: 3, amount: 3.0 * GB }, Size { pairs: 8, amount: 6.0 * GB }),
             vec![

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::tests::{place, reference};
 use bench::process::Usage;
@@ -47,6 +47,7 @@ pub(crate) fn all(arguments: &RunArguments) -> Result<(), PeersError> {
     let workloads = plan::chosen(&arguments.workloads, arguments.full).map_err(PeersError::Plan)?;
     let path = arguments.out.clone().unwrap_or_else(|| system::scratch().join("rows.jsonl"));
     let mut rows = Rows::create(&path)?;
+    let began = Instant::now();
     let setting = Row::Setting(setting(arguments));
     rows.add(&setting)?;
     let mut session = Session {
@@ -81,7 +82,7 @@ pub(crate) fn all(arguments: &RunArguments) -> Result<(), PeersError> {
         }
     }
     println!("\n{}", render::table(&made));
-    println!("rows: {}", path.display());
+    println!("took {} min; rows: {}", began.elapsed().as_secs() / 60, path.display());
     let failed = made.iter().filter(|row| matches!(row, Row::Failure { .. })).count();
     if failed > 0 {
         return Err(PeersError::Client(format!("{failed} workloads failed; see the table")));
