@@ -106,6 +106,7 @@ pub(crate) fn encode_record(out: &mut Vec<u8>, state: &LogState, as_of: u64) {
     out.put_i64(state.end);
     out.put_i64(state.high_watermark);
     out.put_i32(state.epoch);
+    out.put_i64(state.cleaned);
     out.put_count(state.epochs.pairs().len());
     for (epoch, start) in state.epochs.pairs() {
         out.put_i32(*epoch);
@@ -139,8 +140,10 @@ pub(crate) fn encode_record(out: &mut Vec<u8>, state: &LogState, as_of: u64) {
     out[start..start + 4].copy_from_slice(&size.to_le_bytes());
 }
 
-fn encode_segment(out: &mut Vec<u8>, segment: &SegmentState) {
+/// Appends a segment as it stands in a record.
+pub(crate) fn encode_segment(out: &mut impl Encode, segment: &SegmentState) {
     out.put_i64(segment.base);
+    out.put_u32(segment.generation);
     out.put_i64(segment.end);
     out.put_u32(segment.length);
     out.put_u32(segment.flushed);
@@ -177,6 +180,7 @@ pub(crate) fn decode_record(from: &mut Decoder<'_>) -> Result<Recorded, Short> {
     state.end = fields.i64()?;
     state.high_watermark = fields.i64()?;
     state.epoch = fields.i32()?;
+    state.cleaned = fields.i64()?;
     let mut epochs = Vec::new();
     for _ in 0..fields.count(12)? {
         epochs.push((fields.i32()?, fields.i64()?));
@@ -185,15 +189,17 @@ pub(crate) fn decode_record(from: &mut Decoder<'_>) -> Result<Recorded, Short> {
     for _ in 0..fields.count(16)? {
         state.quarantined.push(fields.i64()?..fields.i64()?);
     }
-    for _ in 0..fields.count(64)? {
+    for _ in 0..fields.count(68)? {
         state.segments.push_back(decode_segment(fields)?);
     }
     state.producers = decode_producers(fields)?;
     Ok(Recorded { state, as_of })
 }
 
-fn decode_segment(fields: &mut Decoder<'_>) -> Result<SegmentState, Short> {
+/// Takes a segment off the front.
+pub(crate) fn decode_segment(fields: &mut Decoder<'_>) -> Result<SegmentState, Short> {
     let mut segment = SegmentState::new(fields.i64()?, 0);
+    segment.generation = fields.u32()?;
     segment.end = fields.i64()?;
     segment.length = fields.u32()?;
     segment.flushed = fields.u32()?;

@@ -28,6 +28,8 @@ pub struct StoreConfig {
     pub cache_bytes: u64,
     /// Memory for bytes that are in the journal only; beyond it appends are refused for a while.
     pub unflushed_bytes: u64,
+    /// Memory for the keys of one pass of compaction.
+    pub compaction_bytes: u64,
     /// Producers remembered, over all logs of the shard.
     pub producers_max: usize,
     /// Forget a producer that was silent this long (`producer.id.expiration.ms`).
@@ -83,6 +85,7 @@ impl StoreConfig {
             journal_bytes: 512 << 20,
             cache_bytes: 448 << 20,
             unflushed_bytes: 256 << 20,
+            compaction_bytes: 64 << 20,
             producers_max: 100_000,
             producer_expiration_ms: 24 * 60 * 60 * 1000,
             open_files_max: 512,
@@ -102,7 +105,7 @@ pub enum TimestampType {
 }
 
 /// A topic's settings as far as its logs are concerned, with Kafka's names and defaults.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogConfig {
     /// `retention.ms`; negative: for ever.
     pub retention_ms: i64,
@@ -128,6 +131,32 @@ pub struct LogConfig {
     pub flush_messages: i64,
     /// `flush.ms`: accepted, as above.
     pub flush_ms: i64,
+    /// How it is compacted, if `cleanup.policy` has `compact`.
+    pub compaction: Option<CompactionConfig>,
+}
+
+/// How a log is compacted, with Kafka's names and defaults.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CompactionConfig {
+    /// `min.cleanable.dirty.ratio`: a pass is due when more of the log is not compacted.
+    pub dirty_ratio_min: f64,
+    /// `min.compaction.lag.ms`: younger records stay as they are.
+    pub lag_min_ms: i64,
+    /// `max.compaction.lag.ms`: no record waits longer, whatever the ratio.
+    pub lag_max_ms: i64,
+    /// `delete.retention.ms`: how long a tombstone stays once older records of its key are gone.
+    pub delete_retention_ms: i64,
+}
+
+impl Default for CompactionConfig {
+    fn default() -> Self {
+        Self {
+            dirty_ratio_min: 0.5,
+            lag_min_ms: 0,
+            lag_max_ms: i64::MAX,
+            delete_retention_ms: 24 * 60 * 60 * 1000,
+        }
+    }
 }
 
 impl Default for LogConfig {
@@ -145,6 +174,7 @@ impl Default for LogConfig {
             index_interval_bytes: 4096,
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
+            compaction: None,
         }
     }
 }

@@ -13,6 +13,7 @@
 mod bytes;
 mod checkpoint;
 mod checksum;
+mod compact;
 mod config;
 mod error;
 mod journal;
@@ -23,7 +24,7 @@ mod mutation;
 mod segment;
 mod store;
 
-pub use config::{Identity, LogConfig, StoreConfig, TimestampType, Tuning};
+pub use config::{CompactionConfig, Identity, LogConfig, StoreConfig, TimestampType, Tuning};
 pub use error::{AppendError, FenceReason, Fenced, OpenError, ReadError, StoreError};
 pub use log::{
     AppendContext, Appended, KnownProducer, Log, Origin, ReadLimit, ReadOutcome, TimestampedOffset,

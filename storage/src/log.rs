@@ -31,8 +31,9 @@ use crate::config::LogConfig;
 use crate::error::StoreError;
 use crate::journal::entry::Entry;
 use crate::limits::round_down;
-use crate::log::state::{Lifecycle, LogState};
+use crate::log::state::{Lifecycle, LogState, SegmentState};
 use crate::log::tail::Part;
+use crate::segment::SegmentName;
 use crate::store::{Inner, Ticket};
 
 /// A handle to one log. Clones share it. Belongs to one shard.
@@ -60,6 +61,10 @@ struct Shared {
     dir_made: Cell<bool>,
     /// Nobody may use it until an operator did something.
     offline: Cell<bool>,
+    /// It cannot be read, so compaction leaves it alone.
+    uncompactable: Cell<bool>,
+    /// The segment that compaction writes just now.
+    making: Cell<Option<SegmentName>>,
     on_durable: Notify,
 }
 
@@ -94,6 +99,8 @@ impl Log {
             checked: Cell::new(false),
             dir_made: Cell::new(false),
             offline: Cell::new(false),
+            uncompactable: Cell::new(false),
+            making: Cell::new(None),
             on_durable: Notify::new(),
         }))
     }
@@ -106,6 +113,11 @@ impl Log {
     /// The first offset that can be read. Only rises.
     pub fn log_start_offset(&self) -> Offset {
         offset(self.0.state.borrow().log_start)
+    }
+
+    /// Below it everything has been compacted.
+    pub fn cleaned_offset(&self) -> Offset {
+        offset(self.0.state.borrow().cleaned)
     }
 
     /// The offset the next record gets.
@@ -267,6 +279,62 @@ impl Log {
 
     pub(crate) fn set_offline(&self) {
         self.0.offline.set(true);
+    }
+
+    pub(crate) fn is_uncompactable(&self) -> bool {
+        self.0.uncompactable.get()
+    }
+
+    pub(crate) fn set_uncompactable(&self) {
+        self.0.uncompactable.set(true);
+    }
+
+    pub(crate) fn set_making(&self, name: Option<SegmentName>) {
+        self.0.making.set(name);
+    }
+
+    /// Whether files of that name are the log's, or are to become it.
+    pub(crate) fn knows(&self, name: SegmentName) -> bool {
+        self.segment_name(name.base) == Some(name) || self.0.making.get() == Some(name)
+    }
+
+    /// Whether files of that name are what a crash left of a compaction: of a segment that was
+    /// replaced, or of one that never took its place. If offsets are lost, nothing is taken for
+    /// that: they may be in there.
+    pub(crate) fn has_outlived(&self, name: SegmentName) -> bool {
+        let state = self.0.state.borrow();
+        let covers =
+            |it: &SegmentState| it.generation > 0 && (it.base..it.end).contains(&name.base);
+        state.quarantined.is_empty() && (name.generation > 0 || state.segments.iter().any(covers))
+    }
+
+    /// Which files the segment with that base has; `None` if there is no such segment.
+    pub(crate) fn segment_name(&self, base: i64) -> Option<SegmentName> {
+        self.0.state.borrow().segment(base).map(SegmentState::name)
+    }
+
+    /// The sealed segments up to `until` that are in their files as a whole.
+    pub(crate) fn segments_to_compact(&self, until: i64) -> Vec<SegmentState> {
+        let state = self.0.state.borrow();
+        let sealed = state.segments.iter().take(state.segments.len().saturating_sub(1));
+        let whole =
+            |it: &&SegmentState| it.end <= until && it.flushed >= it.length && it.length > 0;
+        sealed.take_while(whole).cloned().collect()
+    }
+
+    /// Puts a segment in the place of others; returns those.
+    pub(crate) fn swap_segments(
+        &self,
+        store: &Inner,
+        bases: Range<i64>,
+        segment: SegmentState,
+    ) -> Vec<SegmentState> {
+        let old = self.0.state.borrow_mut().swap(bases, segment);
+        for segment in &old {
+            self.forget_segment(store, segment.base);
+        }
+        store.reads.forget(self.id());
+        old
     }
 
     /// Replay is over: everything it found is durable.

@@ -17,7 +17,7 @@ mod prepare;
 mod replay;
 mod report;
 pub(crate) mod ring;
-mod round;
+pub(crate) mod round;
 mod save;
 mod stats;
 mod writer;
@@ -102,6 +102,7 @@ pub(crate) struct Inner {
     /// Everything is to be flushed and checkpointed.
     pub(crate) release_all: Cell<bool>,
     pub(crate) producers: Cell<usize>,
+    pub(crate) compaction: crate::compact::Progress,
     pub(crate) closing: Cell<bool>,
     /// Background tasks end.
     pub(crate) stopped: Cell<bool>,
@@ -322,6 +323,16 @@ impl Store {
     /// The directory is fenced.
     pub async fn tick(&self, now_ms: i64) -> Result<(), Fenced> {
         self.0.tick(now_ms).await
+    }
+
+    /// Compacts the log that needs it most, if one does; returns whether one did. Call it again at
+    /// once if so, and else after a while. It works in small pieces and rests while there are
+    /// appends; run it as a background task. While one call runs, another one does nothing.
+    ///
+    /// # Errors
+    /// The directory is fenced.
+    pub async fn compact(&self, now_ms: i64) -> Result<bool, Fenced> {
+        self.0.compact(now_ms).await
     }
 
     /// Writes all bytes to the segments and takes a checkpoint, as before a file of the ring is

@@ -9,7 +9,7 @@ const HEADER_BYTES: usize = 64;
 const CRC_AT: usize = 12;
 const BATCHES_MAX: usize = 5;
 /// A segment without entries.
-const SEGMENT_BYTES_MIN: usize = 64;
+const SEGMENT_BYTES_MIN: usize = 68;
 
 /// A partition as a checkpoint or an adoption records it. What the check does not use is not kept.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,8 @@ pub(super) struct Partition {
     pub(super) log_end: i64,
     pub(super) high_watermark: i64,
     pub(super) leader_epoch: i32,
+    /// Below it everything was compacted.
+    pub(super) cleaned: i64,
     pub(super) epochs: Vec<(i32, i64)>,
     pub(super) quarantined: Vec<(i64, i64)>,
     pub(super) segments: Vec<Segment>,
@@ -34,6 +36,8 @@ pub(super) struct Partition {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Segment {
     pub(super) base: i64,
+    /// How often compaction wrote it anew.
+    pub(super) generation: u32,
     pub(super) end: i64,
     /// How many of the file's bytes are data.
     pub(super) length: u32,
@@ -167,6 +171,7 @@ pub(super) fn partition(fields: &mut Fields<'_>) -> Option<Partition> {
     partition.log_end = record.i64()?;
     partition.high_watermark = record.i64()?;
     partition.leader_epoch = record.i32()?;
+    partition.cleaned = record.i64()?;
     partition.epochs = record.list(12, |it| Some((it.i32()?, it.i64()?)))?;
     partition.quarantined = record.list(16, |it| Some((it.i64()?, it.i64()?)))?;
     partition.segments = record.list(SEGMENT_BYTES_MIN, segment)?;
@@ -178,15 +183,25 @@ pub(super) fn partition(fields: &mut Fields<'_>) -> Option<Partition> {
     record.is_empty().then_some(partition)
 }
 
-fn segment(record: &mut Fields<'_>) -> Option<Segment> {
-    let (base, end) = (record.i64()?, record.i64()?);
+pub(super) fn segment(record: &mut Fields<'_>) -> Option<Segment> {
+    let (base, generation, end) = (record.i64()?, record.u32()?, record.i64()?);
     let (length, flushed) = (record.u32()?, record.u32()?);
     let (_timestamp, _offset_of_it, _created) = (record.i64()?, record.i64()?, record.i64()?);
     let index_pages = record.u32()?;
     let _largest_in_pages = record.i64()?;
     let entries = record.list(INDEX_ENTRY_BYTES, index_entry)?;
     let (entries_end, is_sealed) = (length, false);
-    Some(Segment { base, end, length, flushed, index_pages, entries, entries_end, is_sealed })
+    Some(Segment {
+        base,
+        generation,
+        end,
+        length,
+        flushed,
+        index_pages,
+        entries,
+        entries_end,
+        is_sealed,
+    })
 }
 
 /// Producers are a copy of what the batches say; here only their form is checked.

@@ -102,7 +102,7 @@ fn checkpoints(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
 fn recorded(partition: &checkpoint::Partition, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
-        "log {} = {}/{} state {} as of group {}: offsets {}..{} high watermark {} epoch {} epochs {:?} quarantined {:?}",
+        "log {} = {}/{} state {} as of group {}: offsets {}..{} high watermark {} epoch {} compacted to {} epochs {:?} quarantined {:?}",
         partition.log,
         uuid_text(partition.topic),
         partition.index,
@@ -112,15 +112,17 @@ fn recorded(partition: &checkpoint::Partition, out: &mut impl Write) -> io::Resu
         partition.log_end,
         partition.high_watermark,
         partition.leader_epoch,
+        partition.cleaned,
         partition.epochs,
         partition.quarantined,
     )?;
     partition.segments.iter().try_for_each(|segment| {
         writeln!(
             out,
-            "  segment {} to {}: {} bytes, {} flushed, {} index pages, {} entries",
+            "  segment {} to {} generation {}: {} bytes, {} flushed, {} index pages, {} entries",
             segment.base,
             segment.end,
+            segment.generation,
             segment.length,
             segment.flushed,
             segment.index_pages,

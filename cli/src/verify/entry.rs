@@ -1,7 +1,7 @@
 //! The entries of a journal group (`docs/format.md` 3.3).
 
 use super::bytes::Fields;
-use super::checkpoint::{Partition, partition};
+use super::checkpoint::{Partition, Segment, partition, segment};
 
 /// Bytes of a batch header, of which an extent repeats some.
 const BATCH_HEADER_BYTES: usize = 61;
@@ -23,6 +23,8 @@ pub(super) enum Entry<'a> {
     Quarantine { log: u32, first: i64, next: i64 },
     Adopt(Box<Partition>),
     Disown { log: u32 },
+    Swap { log: u32, from: i64, to: i64, segment: Segment },
+    Cleaned { log: u32, offset: i64 },
 }
 
 /// Where bytes belong and which offsets they hold.
@@ -141,6 +143,11 @@ fn parse<'a>(kind: u8, flags: u8, body: &mut Fields<'a>) -> Option<Entry<'a>> {
             body.u32()?;
             Entry::Disown { log }
         }
+        15 => {
+            let (log, from, to) = (spaced(body)?, body.i64()?, body.i64()?);
+            Entry::Swap { log, from, to, segment: segment(body)? }
+        }
+        16 => Entry::Cleaned { log: spaced(body)?, offset: body.i64()? },
         _ => return None,
     })
 }

@@ -1,6 +1,7 @@
 //! Applies the journal's entries to what the checkpoint said (`docs/format.md` 4.3).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::bytes::Fields;
@@ -135,6 +136,8 @@ impl Replicas {
             | Entry::LogStart { log, .. }
             | Entry::Roll { log, .. }
             | Entry::HighWatermark { log, .. }
+            | Entry::Swap { log, .. }
+            | Entry::Cleaned { log, .. }
             | Entry::Quarantine { log, .. } => {
                 let replica = self.by_log.get_mut(&log);
                 if let Some(replica) = replica.filter(|it| group.sequence >= it.recorded.as_of) {
@@ -176,8 +179,14 @@ impl Replica {
             complain(report, "bytes beyond what a segment can hold");
             return;
         };
+        let is_old = group.sequence < self.recorded.as_of;
         if run.is_repeated {
-            match self.segment(run.segment).map(|it| (it.flushed, it.length)) {
+            let segment = self.segment(run.segment);
+            // It may be what the segment was before it was compacted.
+            if segment.as_ref().map_or(is_old, |it| it.generation > 0) {
+                return;
+            }
+            match segment.map(|it| (it.flushed, it.length)) {
                 Some((flushed, length)) if end <= length => {
                     if end > flushed {
                         self.overlays.entry(run.segment).or_default().put(run.position, bytes);
@@ -187,7 +196,6 @@ impl Replica {
             }
             return;
         }
-        let is_old = group.sequence < self.recorded.as_of;
         if !is_old && !run.continues && !self.continues_at(run.first, run.next) {
             return;
         }
@@ -197,6 +205,9 @@ impl Replica {
             }
             return;
         };
+        if segment.generation > 0 {
+            return; // What it was before it was compacted.
+        }
         if end > segment.flushed {
             let base = segment.base;
             let is_dead = is_old && segment.is_sealed && segment.length <= run.position;
@@ -231,6 +242,9 @@ impl Replica {
             return;
         }
         let Some(segment) = self.segment_of(extent.segment, extent.first) else { return };
+        if segment.generation > 0 {
+            return;
+        }
         segment.flushed = segment.flushed.max(extent.end);
         if !is_old {
             segment.length = extent.end;
@@ -291,7 +305,42 @@ impl Replica {
             }
             Entry::HighWatermark { offset, .. } => self.recorded.high_watermark = offset,
             Entry::Quarantine { first, next, .. } => self.recorded.quarantined.push((first, next)),
+            Entry::Cleaned { offset, .. } => {
+                self.recorded.cleaned = self.recorded.cleaned.max(offset);
+            }
+            Entry::Swap { from, to, ref segment, .. } => {
+                if let Some(what) = self.swap(from..to, segment.clone()) {
+                    let what = format!("{}: {what}", self.name());
+                    report.find(&group.file, group.at, what);
+                }
+            }
             _ => {}
+        }
+    }
+
+    /// A compacted segment in the place of others; what is wrong with that.
+    fn swap(&mut self, bases: Range<i64>, new: Segment) -> Option<&'static str> {
+        let segments = &mut self.recorded.segments;
+        let at = segments.partition_point(|it| it.base < bases.start);
+        let next = segments.partition_point(|it| it.base < bases.end).max(at);
+        let old: Vec<Segment> = segments.drain(at..next).collect();
+        self.overlays.retain(|base, _| !bases.contains(base));
+        self.extents.retain(|(_, _, extent)| !bases.contains(&extent.segment));
+        let fits = old.iter().all(|it| it.generation < new.generation)
+            && old.first().is_some_and(|first| first.base == new.base)
+            && old.last().is_some_and(|last| last.end == new.end)
+            && new.flushed >= new.length
+            && new.entries.is_empty();
+        let was_active = next == segments.len() + old.len();
+        segments.insert(at, Segment { is_sealed: true, ..new });
+        if old.is_empty() {
+            Some("segments were swapped that do not exist")
+        } else if was_active {
+            Some("the segment that takes appends was compacted")
+        } else if fits {
+            None
+        } else {
+            Some("a compacted segment does not fit where it was put")
         }
     }
 

@@ -7,7 +7,7 @@ use super::checkpoint::{Partition, Segment};
 use super::index;
 use super::overlay::{Overlay, SegmentBytes};
 use super::replay::Replica;
-use super::tree::Explained;
+use super::tree::{Explained, entries_of};
 use super::{CannotCheck, Directory, Report};
 use crate::progress::Progress;
 
@@ -87,8 +87,12 @@ pub(super) fn check(
     let none = Overlay::default();
     let mut epoch = -1;
     for segment in &replica.recorded.segments {
-        let path = dir.join(format!("{:020}.log", segment.base));
-        let index_path = path.with_extension("index");
+        let stem = match segment.generation {
+            0 => format!("{:020}", segment.base),
+            generation => format!("{:020}.{generation}", segment.base),
+        };
+        let path = dir.join(format!("{stem}.log"));
+        let index_path = dir.join(format!("{stem}.index"));
         explained.path(&path);
         explained.path(&index_path);
         let file = directory.open_if_there(&path)?;
@@ -140,7 +144,44 @@ pub(super) fn check(
         let subject = index::Subject { path: &index_path, segment, topic, partition };
         index::check(directory, &subject, (&batches, &mut bytes), report)?;
     }
+    explain_leftovers(directory, (&dir, &replica.recorded), explained, report)
+}
+
+/// A compaction that a crash interrupted leaves files behind: of a segment that never took its place,
+/// or of those that were replaced. If offsets are lost, nothing is taken for that.
+fn explain_leftovers(
+    directory: &Directory,
+    (dir, partition): (&Path, &Partition),
+    explained: &mut Explained,
+    report: &mut Report,
+) -> Result<(), CannotCheck> {
+    if !partition.quarantined.is_empty() {
+        return Ok(());
+    }
+    for name in entries_of(directory, dir)? {
+        let stem = name.strip_suffix(".log").or_else(|| name.strip_suffix(".index"));
+        let Some((base, generation)) = stem.and_then(parse_stem) else { continue };
+        let path = dir.join(&name);
+        let replaced = partition
+            .segments
+            .iter()
+            .any(|it| it.generation > 0 && (it.base..it.end).contains(&base));
+        if !explained.knows(&path) && (generation > 0 || replaced) {
+            report.note(format!("{}: left over from a compaction", path.display()));
+            explained.path(&path);
+        }
+    }
     Ok(())
+}
+
+/// Base offset and generation of a file's stem.
+fn parse_stem(stem: &str) -> Option<(i64, u32)> {
+    let (base, generation) = match stem.split_once('.') {
+        None => (stem, 0),
+        Some((base, generation)) => (base, generation.parse().ok()?),
+    };
+    let is_base = base.len() == 20 && base.bytes().all(|byte| byte.is_ascii_digit());
+    Some((base.parse().ok().filter(|_| is_base)?, generation))
 }
 
 /// Whether the partition's numbers fit each other.
@@ -148,6 +189,10 @@ fn check_record(dir: &Path, replica: &Replica, report: &mut Report) {
     let Partition { log_start, log_end, high_watermark, segments, epochs, .. } = &replica.recorded;
     if log_start > log_end {
         report.find_offsets((dir, 0), (*log_end, *log_start), "the log ends before it starts");
+    }
+    if replica.recorded.cleaned > *log_end {
+        let what = format!("compacted up to {}, beyond the log end", replica.recorded.cleaned);
+        report.find(dir, None, what);
     }
     if high_watermark > log_end {
         let what = format!("the high watermark {high_watermark} is beyond the log end {log_end}");
@@ -256,7 +301,8 @@ impl Walk<'_> {
             report.find_offsets(here, (header.base, after), what);
         }
         self.check_epoch(here.1, &header, report);
-        if header.base > self.next {
+        // Compaction leaves gaps.
+        if header.base > self.next && self.segment.generation == 0 {
             self.report_missing(header.base, position, report);
         }
         self.next = after.max(self.next);

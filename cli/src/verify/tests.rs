@@ -56,6 +56,57 @@ fn a_flipped_byte_anywhere_in_a_file_is_found_and_the_file_is_named() {
 }
 
 #[test]
+fn a_compacted_segment_has_gaps_and_empty_batches() {
+    let fixture = Fixture::new_compacted();
+    let report = check(fixture.dir.path()).unwrap();
+    assert_eq!(report.findings, []);
+    assert_eq!((report.counts.batches, report.counts.records), (15, 42));
+    let name = Fixture::generation(0, 1);
+    for at in (0..4096).step_by(37) {
+        fixture.flip(&name, at);
+        let found = findings(&fixture);
+        assert!(found.iter().any(|it| it.file == name), "{at}: {found:?}");
+        fixture.flip(&name, at);
+    }
+    // Its last batch says how far it reaches.
+    let root = fixture.dir.path();
+    let whole = fs::read(root.join(&name)).unwrap();
+    let (mut last, mut next) = (0, 0);
+    while whole[next + 16] == 2 {
+        let length = u32::from_be_bytes(whole[next + 8..next + 12].try_into().unwrap());
+        (last, next) = (next, next + 12 + length as usize);
+    }
+    let mut cut = whole.clone();
+    cut[last..].fill(0);
+    fs::write(root.join(&name), cut).unwrap();
+    assert!(!findings(&fixture).is_empty());
+}
+
+#[test]
+fn files_of_an_interrupted_compaction_are_a_note() {
+    let fixture = Fixture::new_compacted();
+    let root = fixture.dir.path();
+    let left = [
+        Fixture::segment(0),
+        Fixture::index(0),
+        Fixture::segment(9),
+        Fixture::generation(0, 2),
+        Fixture::generation(24, 1),
+    ];
+    for file in &left {
+        fs::write(root.join(file), b"x").unwrap();
+    }
+    let report = check(root).unwrap();
+    assert_eq!(report.findings, []);
+    assert_eq!(report.notes.len(), left.len(), "{:?}", report.notes);
+    // Nothing was compacted there.
+    fs::write(root.join(Fixture::segment(30)), b"x").unwrap();
+    let found = findings(&fixture);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].file, Fixture::segment(30));
+}
+
+#[test]
 fn damage_to_a_batch_says_which_offsets() {
     let fixture = Fixture::new();
     fixture.flip(&Fixture::segment(0), 100);

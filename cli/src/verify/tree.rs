@@ -21,6 +21,10 @@ impl Explained {
         self.paths.insert(path.to_owned());
     }
 
+    pub(super) fn knows(&self, path: &Path) -> bool {
+        self.paths.contains(path)
+    }
+
     /// Everything below it.
     pub(super) fn directory(&mut self, path: &Path) {
         self.directories.insert(path.to_owned());

@@ -79,6 +79,19 @@ pub(crate) enum Entry<'a> {
         first: i64,
         next: i64,
     },
+    /// Compaction put a segment in the place of those that start in `from..to`.
+    Swap {
+        log: u32,
+        from: i64,
+        to: i64,
+        /// As in a checkpoint's record.
+        segment: &'a [u8],
+    },
+    /// Everything below `to` has been compacted.
+    Cleaned {
+        log: u32,
+        to: i64,
+    },
     Adopt {
         record: &'a [u8],
     },
@@ -231,6 +244,15 @@ impl Entry<'_> {
                 out.put_u32(log);
                 out.put_u32(shard);
             }
+            Entry::Swap { log, from, to, segment } => {
+                put_header(out, 15, 0, 24 + segment.len());
+                out.put_u32(log);
+                out.put_u32(0);
+                out.put_i64(from);
+                out.put_i64(to);
+                out.put(segment);
+            }
+            Entry::Cleaned { log, to } => put_offset(out, 16, log, to),
         }
     }
 }
@@ -311,6 +333,12 @@ impl<'a> Entries<'a> {
             }
             13 => Entry::Adopt { record: body.0 },
             14 => Entry::Disown { log: body.u32()?, shard: body.u32()? },
+            15 => {
+                let log = body.u32()?;
+                body.u32()?;
+                Entry::Swap { log, from: body.i64()?, to: body.i64()?, segment: body.0 }
+            }
+            16 => offset(body).map(|(log, to)| Entry::Cleaned { log, to })?,
             unknown => return Err(EntryError::UnknownKind(unknown)),
         })
     }

@@ -231,12 +231,15 @@ impl Log {
 
     /// `segment.ms`, less this segment's share of the jitter.
     pub(crate) fn segment_age_max(&self, config: &LogConfig) -> i64 {
-        let spread = config.segment_jitter_ms.clamp(0, config.segment_ms.max(0));
+        // No record of a compacted log may wait longer in a segment that is not sealed.
+        let lag_max_ms = config.compaction.map_or(i64::MAX, |it| it.lag_max_ms);
+        let age_max_ms = config.segment_ms.min(lag_max_ms);
+        let spread = config.segment_jitter_ms.clamp(0, age_max_ms.max(0));
         // The same for one segment however often it is asked.
         let seed = self.0.state.borrow().active().map_or(0, |it| it.base) ^ i64::from(self.0.id);
         let mixed = (seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
         let jitter = if spread > 0 { mixed as i64 % spread } else { 0 };
-        config.segment_ms.saturating_sub(jitter)
+        age_max_ms.saturating_sub(jitter)
     }
 
     /// Seals the active segment, if there is one, and starts another at `base`.

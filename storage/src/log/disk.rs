@@ -18,6 +18,7 @@ use crate::journal::entry::Entry;
 use crate::limits::PAGE_BYTES;
 use crate::log::read::{ReadLimit, ReadOutcome, Wanted, select};
 use crate::log::{Log, offset};
+use crate::segment::SegmentName;
 use crate::segment::index::{BadIndex, Identity, IndexEntry, IndexPage};
 use crate::store::files::FileKey;
 use crate::store::{Inner, Rule, count};
@@ -56,6 +57,7 @@ impl Log {
         limit: ReadLimit,
     ) -> Result<ReadOutcome, ReadError> {
         self.check_files().await?;
+        let mut from = from;
         loop {
             let Some((wanted, at)) = self.clip(from, &limit)? else {
                 return Ok(ReadOutcome { next: from, ..ReadOutcome::default() });
@@ -65,7 +67,11 @@ impl Log {
             let Some(regions) = self.regions(base, wanted.from, wanted.max_bytes).await? else {
                 continue;
             };
-            return Ok(answer(&regions, &wanted));
+            match answer(&regions, &wanted) {
+                Some(outcome) => return Ok(outcome),
+                // What compaction removed.
+                None => from = offset(regions.end_offset),
+            }
         }
     }
 
@@ -88,10 +94,31 @@ impl Log {
                 return Ok(cached);
             }
         }
-        let Some(choice) = self.choose(&store, base, from).await? else { return Ok(None) };
-        let first = choice.entries.partition_point(|it| base + i64::from(it.relative) <= from);
-        let Some(first) = first.checked_sub(1) else { return Ok(None) };
         let bytes_wanted = bytes_wanted.max(store.config.tuning.read_ahead_bytes);
+        let Some(name) = self.segment_name(base) else { return Ok(None) };
+        let found = self.verified_regions(name, from, bytes_wanted).await?;
+        if let Some(regions) = &found {
+            store.reads.keep_regions(regions);
+        }
+        Ok(found)
+    }
+
+    /// The same from disk, and not kept for others. `None`: the segment is not `name` any more.
+    pub(crate) async fn verified_regions(
+        &self,
+        name: SegmentName,
+        from: i64,
+        bytes_wanted: usize,
+    ) -> Result<Option<Rc<Regions>>, ReadError> {
+        let store = self.0.store.upgrade().ok_or(ReadError::Deleted)?;
+        let base = name.base;
+        let Some(choice) = self.choose(&store, base, from).await? else { return Ok(None) };
+        // Compaction may have removed what lay before the first entry.
+        let first = choice.entries.partition_point(|it| base + i64::from(it.relative) <= from);
+        let first = first.saturating_sub(1);
+        if choice.entries.is_empty() || self.segment_name(base) != Some(name) {
+            return Ok(None);
+        }
         let start = choice.entries[first].position;
         let mut last = first;
         while last + 1 < choice.entries.len()
@@ -100,7 +127,11 @@ impl Log {
             last += 1;
         }
         let end = choice.region_end(last);
-        let block = self.load(&store, base, start..end).await?;
+        let block = self.load(&store, base, start..end).await;
+        if self.segment_name(base) != Some(name) {
+            return Ok(None);
+        }
+        let block = block?;
         let mut regions = Regions {
             log: self.0.id,
             base,
@@ -128,9 +159,7 @@ impl Log {
             regions.entries.truncate(damaged - first);
             regions.block = regions.block.slice(0..(regions.end - start) as usize);
         }
-        let regions = Rc::new(regions);
-        store.reads.keep_regions(&regions);
-        Ok(Some(regions))
+        Ok(Some(Rc::new(regions)))
     }
 
     /// Whether a region that was read is still what the state says: the open one may have grown
@@ -210,7 +239,7 @@ impl Log {
         Ok(self.find_page(store, base, from).await?.map(|page| Choice::from(&*page)))
     }
 
-    /// The last page that starts at or before an offset.
+    /// The last page that starts at or before an offset, or the first one.
     async fn find_page(
         &self,
         store: &Rc<Inner>,
@@ -232,6 +261,10 @@ impl Log {
                 found = Some(page);
             } else {
                 high = middle;
+                if middle == 0 {
+                    // Compaction removed what lay before it.
+                    found = Some(page);
+                }
             }
         }
         Ok(found)
@@ -251,10 +284,14 @@ impl Log {
         let partition = self.partition();
         let identity =
             Identity { topic: partition.topic.get(), partition: partition.index.get(), base };
-        let bytes = match store.index_file(self, base, false).await {
-            Ok((file, _)) => file.read_at(u64::from(number) * PAGE_BYTES as u64, PAGE_BYTES).await,
+        let Some(name) = self.segment_name(base) else { return Ok(None) };
+        let bytes = match store.file_of(self, name, true).await {
+            Ok(file) => file.read_at(u64::from(number) * PAGE_BYTES as u64, PAGE_BYTES).await,
             Err(error) => Err(error),
         };
+        if self.segment_name(base) != Some(name) {
+            return Ok(None);
+        }
         let page = match bytes {
             Ok(bytes) => IndexPage::decode(&bytes, &identity, number),
             Err(_) => Err(BadIndex::Damaged),
@@ -360,27 +397,62 @@ fn first_damaged(regions: &Regions, choice: &Choice, first: usize) -> Option<usi
     })
 }
 
-fn answer(regions: &Regions, wanted: &Wanted) -> ReadOutcome {
-    let Some(found) = select(regions, regions.base, wanted, regions.end) else {
-        return ReadOutcome { next: offset(wanted.from), ..ReadOutcome::default() };
-    };
+/// `None`: no batch in there reaches that far.
+fn answer(regions: &Regions, wanted: &Wanted) -> Option<ReadOutcome> {
+    let found = select(regions, regions.base, wanted, regions.end)?;
     let within = |range: Range<u32>| {
         (range.start - regions.start) as usize..(range.end - regions.start) as usize
     };
     let slices = found.ranges.into_iter().map(|range| regions.block.slice(within(range))).collect();
-    ReadOutcome { slices, bytes: found.bytes, next: offset(found.next) }
+    Some(ReadOutcome { slices, bytes: found.bytes, next: offset(found.next) })
 }
 
 impl Inner {
     /// A segment's file, for reading.
     pub(crate) async fn read_file(&self, log: &Log, base: i64) -> io::Result<Rc<runtime::File>> {
-        let key = FileKey { log: log.id(), base, index: false };
+        let name = log.segment_name(base).ok_or(io::ErrorKind::NotFound)?;
+        self.file_of(log, name, false).await
+    }
+
+    /// A file of a segment, or its index.
+    pub(crate) async fn file_of(
+        &self,
+        log: &Log,
+        name: SegmentName,
+        index: bool,
+    ) -> io::Result<Rc<runtime::File>> {
+        let key = FileKey { log: log.id(), base: name.base, index };
         if let Some(file) = self.files.get(key) {
             return Ok(file);
         }
-        let path = self.paths.segment(log.partition(), base);
+        let partition = log.partition();
+        let path = if index {
+            self.paths.index_of(partition, name)
+        } else {
+            self.paths.log_of(partition, name)
+        };
         let options = OpenOptions { create: false, write: true, synchronous: false };
         let file = self.disk.open(path, options).await?;
+        if log.segment_name(name.base) != Some(name) {
+            // Kept, it would be taken for a file of the one that took its place.
+            return Ok(Rc::new(file));
+        }
         Ok(self.files.put(key, file))
+    }
+
+    /// The index file of a segment that exists, made if it is missing.
+    pub(crate) async fn make_index(
+        &self,
+        log: &Log,
+        name: SegmentName,
+    ) -> io::Result<Rc<runtime::File>> {
+        if name.generation == 0 {
+            return Ok(self.index_file(log, name.base, true).await?.0);
+        }
+        let path = self.paths.index_of(log.partition(), name);
+        let options = OpenOptions { create: true, write: true, synchronous: false };
+        drop(self.disk.open(path, options).await?);
+        self.disk.sync_dir(self.paths.partition(log.partition())).await?;
+        self.file_of(log, name, true).await
     }
 }

@@ -112,6 +112,14 @@ impl Producers {
         self.iter().map(known).collect()
     }
 
+    /// The last offset of each producer, in order.
+    pub(crate) fn last_offsets(&self) -> Vec<i64> {
+        let mut last: Vec<i64> =
+            self.0.values().filter_map(|it| it.batches().last()).map(|it| it.last).collect();
+        last.sort_unstable();
+        last
+    }
+
     pub(crate) fn insert(&mut self, id: i64, producer: Producer) {
         self.0.insert(id, producer);
     }

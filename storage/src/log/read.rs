@@ -80,7 +80,11 @@ pub(crate) fn select(
     until: u32,
 ) -> Option<Selection> {
     let offset_of = |at: usize| base + i64::from(source.entry(at).relative);
-    let first = last_before(source.entries(), |at| offset_of(at) <= wanted.from)?;
+    if source.entries() == 0 {
+        return None;
+    }
+    // Compaction may have removed what lay before the first entry.
+    let first = last_before(source.entries(), |at| offset_of(at) <= wanted.from).unwrap_or(0);
     let header = |position| {
         let bytes = source.header(position)?;
         let (header, size) = header_at(&bytes, position, 0)?;
@@ -264,9 +268,8 @@ impl Log {
         if from >= end {
             return Ok(None);
         }
-        let Some(mut at) = state.segment_of(from) else {
-            return Ok(None);
-        };
+        // What lies before the first segment was removed.
+        let mut at = state.segment_of(from).unwrap_or(0);
         if state.segments[at].end <= from {
             at += 1;
         }

@@ -44,7 +44,7 @@ impl Log {
             Identity { topic: partition.topic.get(), partition: partition.index.get(), base };
         let mut number = 0;
         let mut largest = -1;
-        let (file, _) = store.index_file(self, base, true).await.map_err(io_error)?;
+        let file = store.make_index(self, segment.name()).await.map_err(io_error)?;
         while !entries.is_empty() {
             let some: Vec<_> =
                 entries.drain(..entries.len().min(INDEX_PAGE_ENTRIES_WANTED)).collect();
@@ -98,6 +98,7 @@ impl Log {
         let index_interval = self.0.config.borrow().index_interval_bytes;
         let file = store.read_file(self, segment.base).await.map_err(io_error)?;
         let mut position = 0;
+        let mut missing = false;
         while position < until {
             let window = (until - position).min(1 << 20);
             let mut bytes =
@@ -113,6 +114,7 @@ impl Log {
             let valid = placed.filter(|bytes| RawBatch(bytes).check().is_ok());
             let Some(batch) = valid else {
                 // Padding, or damage: on to the next block.
+                missing = true;
                 position = round_up(position + 1).min(until);
                 continue;
             };
@@ -120,9 +122,13 @@ impl Log {
                 protocol::batch::BatchHeader::peek(batch).expect("a checked batch has one");
             let base_offset = header.base_offset();
             if base_offset > next {
-                self.lose(store, next..base_offset, Rule::R4);
+                // Compaction leaves gaps, but no padding.
+                if segment.generation == 0 || missing {
+                    self.lose(store, next..base_offset, Rule::R4);
+                }
                 state.end = base_offset;
             }
+            missing = false;
             let placement = Placement {
                 header,
                 position,
@@ -138,7 +144,7 @@ impl Log {
         let first_pending = segment.pending.first();
         let end_offset =
             first_pending.map_or(segment.end, |it| segment.base + i64::from(it.relative));
-        if state.end < end_offset {
+        if state.end < end_offset && (segment.generation == 0 || missing) {
             self.lose(store, state.end..end_offset, Rule::R4);
         }
         let scanned = state.segments.pop_back();

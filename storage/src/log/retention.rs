@@ -3,12 +3,14 @@
 
 use crate::journal::entry::Entry;
 use crate::log::Log;
+use crate::log::state::SegmentState;
+use crate::segment::SegmentName;
 use crate::store::Inner;
 
 impl Log {
     /// Closes the active segment if it is old, raises the log start as retention says, and returns
     /// the segments that are now below it.
-    pub(crate) fn retain(&self, store: &Inner, now_ms: i64) -> Vec<i64> {
+    pub(crate) fn retain(&self, store: &Inner, now_ms: i64) -> Vec<SegmentName> {
         let config = self.0.config.borrow().clone();
         let old = {
             let state = self.0.state.borrow();
@@ -56,12 +58,17 @@ impl Log {
         let state = self.0.state.borrow();
         let sealed = state.segments.len().saturating_sub(1);
         let below = state.segments.iter().take(sealed).take_while(|it| it.end <= state.log_start);
-        below.map(|it| it.base).collect()
+        below.map(SegmentState::name).collect()
     }
 
     /// Forgets a segment whose file goes away.
     pub(crate) fn drop_segment(&self, store: &Inner, base: i64) {
         self.0.state.borrow_mut().segments.retain(|it| it.base != base);
+        self.forget_segment(store, base);
+    }
+
+    /// Forgets what is in memory of a segment, and its open files.
+    pub(crate) fn forget_segment(&self, store: &Inner, base: i64) {
         let mut freed = 0;
         let mut held = 0;
         self.0.parts.borrow_mut().retain(|part| {

@@ -12,6 +12,7 @@ use protocol::ids::TopicPartition;
 use crate::checksum::{JOIN_FROM_BYTES, join};
 use crate::log::epochs::Epochs;
 use crate::log::producers::{ProducedBatch, Producers, Stamp};
+use crate::segment::SegmentName;
 use crate::segment::index::IndexEntry;
 use crate::segment::walk::next_offset;
 
@@ -39,6 +40,8 @@ pub(crate) struct LogState {
     /// The newest leader epoch it knows of, -1 if none.
     pub(crate) epoch: i32,
     pub(crate) epochs: Epochs,
+    /// Below it each key stood at most once when compaction last came by.
+    pub(crate) cleaned: i64,
     /// Offsets that are lost or unreadable here, in order.
     pub(crate) quarantined: Vec<Range<i64>>,
     pub(crate) segments: VecDeque<SegmentState>,
@@ -49,6 +52,9 @@ pub(crate) struct LogState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SegmentState {
     pub(crate) base: i64,
+    /// How often compaction wrote it anew; with the base it names the file. Above 0 all of it is in
+    /// its files, synced, and offsets may be missing.
+    pub(crate) generation: u32,
     /// The offset after its last batch.
     pub(crate) end: i64,
     /// Where its last batch ends.
@@ -72,6 +78,7 @@ impl SegmentState {
     pub(crate) const fn new(base: i64, created_ms: i64) -> Self {
         Self {
             base,
+            generation: 0,
             end: base,
             length: 0,
             flushed: 0,
@@ -82,6 +89,11 @@ impl SegmentState {
             paged_timestamp: -1,
             pending: Vec::new(),
         }
+    }
+
+    /// Which files are its.
+    pub(crate) fn name(&self) -> SegmentName {
+        SegmentName { base: self.base, generation: self.generation }
     }
 
     /// Where the next batch goes, unless padding was decided meanwhile: right behind the last one,
@@ -139,6 +151,7 @@ impl LogState {
             high_watermark: first,
             epoch,
             epochs: Epochs::default(),
+            cleaned: first,
             quarantined: Vec::new(),
             segments: VecDeque::new(),
             producers: Producers::default(),
@@ -172,6 +185,16 @@ impl LogState {
     /// Starts a new segment at the log's end; the one before is sealed.
     pub(crate) fn roll(&mut self, base: i64, created_ms: i64) {
         self.segments.push_back(SegmentState::new(base, created_ms));
+    }
+
+    /// Puts `segment` in the place of the segments that start in `bases`; returns what
+    /// those were.
+    pub(crate) fn swap(&mut self, bases: Range<i64>, segment: SegmentState) -> Vec<SegmentState> {
+        let first = self.segments.partition_point(|it| it.base < bases.start);
+        let next = self.segments.partition_point(|it| it.base < bases.end).max(first);
+        let gone = self.segments.drain(first..next).collect();
+        self.segments.insert(first, segment);
+        gone
     }
 
     /// Takes note of a batch at its place in the active segment. `crc` continues a region's

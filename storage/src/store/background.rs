@@ -12,7 +12,7 @@ use crate::limits::RING_SLOTS_MAX;
 use crate::log::Log;
 use crate::log::state::Lifecycle;
 use crate::mutation;
-use crate::segment::parse_stem;
+use crate::segment::SegmentName;
 use crate::store::{Inner, Rule};
 
 impl Inner {
@@ -37,28 +37,30 @@ impl Inner {
         Ok(())
     }
 
-    async fn remove_segments(self: &Rc<Self>, log: &Log, bases: &[i64]) {
+    async fn remove_segments(self: &Rc<Self>, log: &Log, names: &[SegmentName]) {
         // Not under the flusher's hands; it comes back soon.
         let Some(_busy) = log.begin_flush() else { return };
-        for &base in bases {
-            log.drop_segment(self, base);
+        // Compaction may have put another in its place while this waited.
+        let names: Vec<_> = names.iter().copied().filter(|name| log.knows(*name)).collect();
+        for name in &names {
+            log.drop_segment(self, name.base);
         }
-        self.remove_segment_files(log, bases).await;
+        self.remove_segment_files(log, &names).await;
         self.reads.forget(log.id());
         self.update_dirty(log);
         self.landed.notify_all();
     }
 
     /// Removes the files of segments that the log no longer has.
-    pub(crate) async fn remove_segment_files(&self, log: &Log, bases: &[i64]) {
-        for &base in bases {
+    pub(crate) async fn remove_segment_files(&self, log: &Log, names: &[SegmentName]) {
+        for &name in names {
             let partition = log.partition();
-            self.remove_file(&self.paths.segment(partition, base)).await;
-            self.remove_file(&self.paths.index(partition, base)).await;
+            self.remove_file(&self.paths.log_of(partition, name)).await;
+            self.remove_file(&self.paths.index_of(partition, name)).await;
         }
     }
 
-    async fn remove_file(&self, path: &Path) {
+    pub(crate) async fn remove_file(&self, path: &Path) {
         if let Err(error) = self.disk.remove_file(path).await
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -134,13 +136,15 @@ impl Inner {
             Err(error) => return Err(error),
         };
         for name in names {
-            let base = name
+            let segment = name
                 .strip_suffix(".log")
                 .or_else(|| name.strip_suffix(".index"))
-                .and_then(parse_stem);
-            let known =
-                base.is_some_and(|base| log.with_state(|state| state.segment(base).is_some()));
-            if known {
+                .and_then(SegmentName::parse);
+            if segment.is_some_and(|segment| log.knows(segment)) {
+                continue;
+            }
+            if segment.is_some_and(|segment| log.has_outlived(segment)) {
+                self.remove_file(&dir.join(&name)).await;
                 continue;
             }
             self.hit(Rule::R14);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use protocol::ids::{TopicId, TopicPartition};
 use runtime::File;
 
-use crate::segment::file_stem;
+use crate::segment::SegmentName;
 
 /// `<topic id>` as directories are named: the UUID in lower-case hyphenated form.
 pub(crate) fn topic_name(topic: TopicId) -> String {
@@ -54,10 +54,18 @@ impl Paths {
         self.topic(partition.topic).join(partition.index.to_string())
     }
     pub(crate) fn segment(&self, partition: TopicPartition, base: i64) -> PathBuf {
-        self.partition(partition).join(format!("{}.log", file_stem(base)))
+        self.log_of(partition, SegmentName::first(base))
     }
     pub(crate) fn index(&self, partition: TopicPartition, base: i64) -> PathBuf {
-        self.partition(partition).join(format!("{}.index", file_stem(base)))
+        self.index_of(partition, SegmentName::first(base))
+    }
+    /// The log file of a segment of any generation.
+    pub(crate) fn log_of(&self, partition: TopicPartition, name: SegmentName) -> PathBuf {
+        self.partition(partition).join(format!("{}.log", name.stem()))
+    }
+    /// Its index file.
+    pub(crate) fn index_of(&self, partition: TopicPartition, name: SegmentName) -> PathBuf {
+        self.partition(partition).join(format!("{}.index", name.stem()))
     }
     pub(crate) fn lost(&self) -> PathBuf {
         self.root.join(".lost")

@@ -340,6 +340,7 @@ fn make_inner(
         disk_full: Cell::new(false),
         release_all: Cell::new(false),
         producers: Cell::new(0),
+        compaction: crate::compact::Progress::default(),
         closing: Cell::new(false),
         stopped: Cell::new(false),
         growing: Cell::new(false),

@@ -23,6 +23,7 @@ use crate::limits::GROUP_HEADER_BYTES;
 use crate::log::Log;
 use crate::log::state::{Lifecycle, LogState};
 use crate::mutation;
+use crate::segment::SegmentName;
 use crate::store::Inner;
 use crate::store::open::{AsOf, LoadedSlot};
 use crate::store::report::{DamagedRange, RecoveryReport};
@@ -42,8 +43,8 @@ pub(crate) struct Outcome {
     pub(crate) damaged: bool,
     /// Ring files with groups that may not be synced yet.
     pub(crate) unsynced: Vec<u32>,
-    /// Segments below their log's start, whose files go, or are gone.
-    pub(crate) obsolete: Vec<(Log, Vec<i64>)>,
+    /// Segments below their log's start, or replaced, whose files go, or are gone.
+    pub(crate) obsolete: Vec<(Log, Vec<SegmentName>)>,
 }
 
 /// A group's entries are to be applied to a log from here on.

@@ -31,6 +31,16 @@ pub struct StoreStats {
     pub checkpoints: u64,
     /// Read from segments.
     pub read_bytes: u64,
+    /// Passes of compaction over a log.
+    pub compactions: u64,
+    /// Read by compaction: all segments, and those that are not compacted yet once more.
+    pub compact_in_bytes: u64,
+    /// Written by compaction.
+    pub compact_out_bytes: u64,
+    /// That can be compacted, as of the last look.
+    pub compact_waiting_bytes: u64,
+    /// The largest share of a log that is not compacted, as of the last look, in millionths.
+    pub compact_dirty_millionths: u64,
     /// In memory and journal only, now.
     pub unflushed_bytes: u64,
     /// Memory of all chunks of logs, now.
@@ -58,6 +68,9 @@ pub(crate) struct Counters {
     pub(crate) syncs: Cell<u64>,
     pub(crate) checkpoints: Cell<u64>,
     pub(crate) read_bytes: Cell<u64>,
+    pub(crate) compactions: Cell<u64>,
+    pub(crate) compact_in_bytes: Cell<u64>,
+    pub(crate) compact_out_bytes: Cell<u64>,
     pub(crate) group_nanos: Cell<u64>,
     pub(crate) ring_stalls: Cell<u64>,
 }
@@ -83,6 +96,11 @@ impl Inner {
             syncs: it.syncs.get(),
             checkpoints: it.checkpoints.get(),
             read_bytes: it.read_bytes.get(),
+            compactions: it.compactions.get(),
+            compact_in_bytes: it.compact_in_bytes.get(),
+            compact_out_bytes: it.compact_out_bytes.get(),
+            compact_waiting_bytes: self.compaction.bytes.get(),
+            compact_dirty_millionths: self.compaction.ratio_max.get(),
             unflushed_bytes: self.unflushed.get(),
             cached_bytes: self.cached.get(),
             ring_files: self.ring.borrow().slots() as u64,

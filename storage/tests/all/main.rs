@@ -9,6 +9,7 @@
 )]
 
 mod basics;
+mod compaction;
 mod crash;
 mod model;
 mod planted;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use protocol::batch::RawBatch;
 use protocol::batch::builder::BatchBuilder;
 use protocol::batch::compress::Compression;
 use protocol::{LeaderEpoch, Offset};
@@ -88,15 +89,30 @@ fn entries(batches: &[Batch], base: i64) -> Vec<[u8; 24]> {
     entries
 }
 
-fn index_page(batches: &[Batch]) -> Vec<u8> {
-    let entries = entries(batches, batches[0].base);
+/// What compaction may leave of the sealed segment: gaps, and a last batch that is empty.
+fn compacted(batches: &[Batch]) -> Vec<Batch> {
+    let mut kept = Vec::new();
+    for at in [1, 2, 4, 5, 6, 7] {
+        let Batch { base, next, max_timestamp, .. } = batches[at];
+        let bytes = if at == 7 {
+            RawBatch(&batches[at].bytes).check().unwrap().emptied().to_vec()
+        } else {
+            batches[at].bytes.clone()
+        };
+        kept.push(Batch { base, next, bytes, max_timestamp });
+    }
+    kept
+}
+
+fn index_page(batches: &[Batch], base: i64) -> Vec<u8> {
+    let entries = entries(batches, base);
     let mut page = vec![0; 4096];
     put(&mut page, 0, b"CLIX");
     put(&mut page, 4, &1u16.to_le_bytes());
     put(&mut page, 6, &u16::try_from(entries.len()).unwrap().to_le_bytes());
     put(&mut page, 16, &TOPIC);
     put(&mut page, 36, &u32::try_from(join(batches).len()).unwrap().to_le_bytes());
-    put(&mut page, 40, &batches[0].base.to_le_bytes());
+    put(&mut page, 40, &base.to_le_bytes());
     put(&mut page, 48, &batches.last().unwrap().next.to_le_bytes());
     put(&mut page, 56, &batches.last().unwrap().max_timestamp.to_le_bytes());
     put(&mut page, 64, &entries.concat());
@@ -172,6 +188,8 @@ fn list(items: &[Vec<u8>]) -> Vec<u8> {
 }
 
 struct Part<'a> {
+    base: i64,
+    generation: u32,
     batches: &'a [Batch],
     flushed: usize,
     pages: u32,
@@ -182,7 +200,8 @@ fn segment(part: &Part<'_>) -> Vec<u8> {
     let last = part.batches.last().unwrap();
     let entries: Vec<Vec<u8>> = part.entries.iter().map(|entry| entry.to_vec()).collect();
     [
-        &part.batches[0].base.to_le_bytes()[..],
+        &part.base.to_le_bytes()[..],
+        &part.generation.to_le_bytes(),
         &last.next.to_le_bytes(),
         &u32::try_from(join(part.batches).len()).unwrap().to_le_bytes(),
         &u32::try_from(part.flushed).unwrap().to_le_bytes(),
@@ -220,6 +239,7 @@ fn checkpoint(parts: &[Part<'_>], as_of: u64) -> Vec<u8> {
         &end.to_le_bytes(),
         &end.to_le_bytes(),
         &1i32.to_le_bytes(),
+        &0i64.to_le_bytes(),
         &list(&[epoch]),
         &list(&[]),
         &list(&parts.iter().map(segment).collect::<Vec<_>>()),
@@ -272,7 +292,17 @@ fn manifest() -> Vec<u8> {
 
 impl Fixture {
     pub(super) fn new() -> Self {
+        Self::build(false)
+    }
+
+    /// The same with the sealed segment compacted.
+    pub(super) fn new_compacted() -> Self {
+        Self::build(true)
+    }
+
+    fn build(is_compacted: bool) -> Self {
         let sealed = batches(0, 8, 100);
+        let thinned = compacted(&sealed);
         let open = batches(24, 6, 400);
         let (later, last) = (batches(42, 2, 400), batches(48, 1, 50));
         let sealed_length = join(&sealed).len();
@@ -294,7 +324,24 @@ impl Fixture {
         let end = bytes_entry(after_later, 24, &last);
         let high_watermark = [&LOG.to_le_bytes()[..], &[0; 4], &51i64.to_le_bytes()].concat();
         journal.group(&[end, entry(9, &high_watermark)], Some((48, 51)), journal.position);
-        journal.group(&[entry(11, &journal.sequence.to_le_bytes())], None, journal.position);
+        let mut last_entries = Vec::new();
+        let new = Part {
+            base: 0,
+            generation: 1,
+            batches: &thinned,
+            flushed: join(&thinned).len().next_multiple_of(4096),
+            pages: 1,
+            entries: Vec::new(),
+        };
+        if is_compacted {
+            let (log, zero) = (LOG.to_le_bytes(), 0u32.to_le_bytes());
+            let (from, to) = (0i64.to_le_bytes(), 1i64.to_le_bytes());
+            let swap = [&log[..], &zero, &from, &to, &segment(&new)].concat();
+            let cleaned = [&log[..], &zero, &24i64.to_le_bytes()].concat();
+            last_entries.extend([entry(15, &swap), entry(16, &cleaned)]);
+        }
+        last_entries.push(entry(11, &journal.sequence.to_le_bytes()));
+        journal.group(&last_entries, None, journal.position);
 
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
@@ -304,21 +351,35 @@ impl Fixture {
         write(&root.join("shards/0/ring-0"), &journal.ring);
         let parts = [
             Part {
+                base: 0,
+                generation: 0,
                 batches: &sealed,
                 flushed: sealed_length.next_multiple_of(4096),
                 pages: 1,
                 entries: Vec::new(),
             },
-            Part { batches: &open, flushed, pages: 0, entries: entries(&open, 24) },
+            Part {
+                base: 24,
+                generation: 0,
+                batches: &open,
+                flushed,
+                pages: 0,
+                entries: entries(&open, 24),
+            },
         ];
         for copy in ["a", "b"] {
             let path = root.join(format!("shards/0/checkpoint-1.{copy}"));
             write(&path, &checkpoint(&parts, 3));
         }
-        let mut file = join(&sealed);
+        let (batches, name) = if is_compacted {
+            (&thinned, Self::generation(0, 1))
+        } else {
+            (&sealed, Self::segment(0))
+        };
+        let mut file = join(batches);
         pad(&mut file);
-        write(&root.join(Self::segment(0)), &file);
-        write(&root.join(Self::index(0)), &index_page(&sealed));
+        write(&root.join(&name), &file);
+        write(&root.join(name.with_extension("index")), &index_page(batches, 0));
         // Space is allocated ahead, and holds whatever was written without being acknowledged.
         let mut file = open_bytes[..flushed].to_vec();
         file.resize(16_384, 0xee);
@@ -329,6 +390,10 @@ impl Fixture {
     pub(super) fn segment(base: i64) -> PathBuf {
         let topic = uuid::Uuid::from_bytes(TOPIC).hyphenated().to_string();
         PathBuf::from(format!("topics/{topic}/0/{base:020}.log"))
+    }
+
+    pub(super) fn generation(base: i64, generation: u32) -> PathBuf {
+        Self::segment(base).with_extension(format!("{generation}.log"))
     }
 
     pub(super) fn index(base: i64) -> PathBuf {

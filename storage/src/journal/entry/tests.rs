@@ -24,6 +24,8 @@ fn entries<'a>(bytes: &'a [u8], headers: &'a [u8]) -> Vec<Entry<'a>> {
         Entry::Quarantine { log: 1, first: 2, next: 3 },
         Entry::Adopt { record: bytes },
         Entry::Disown { log: 1, shard: 3 },
+        Entry::Swap { log: 1, from: 2, to: 3, segment: bytes },
+        Entry::Cleaned { log: 1, to: 4 },
     ]
 }
 

@@ -1,16 +1,18 @@
 //! What each journal entry does to the state.
 
+use std::ops::Range;
+
 use protocol::batch::{BatchHeader, HEADER_BYTES};
 use protocol::crc::crc32c_append;
 use protocol::ids::{PartitionIndex, TopicId, TopicPartition};
 
 use super::{At, Replay};
 use crate::bytes::Decoder;
-use crate::checkpoint::decode_record;
+use crate::checkpoint::{decode_record, decode_segment};
 use crate::journal::entry::{Carriage, Entry, Run};
 use crate::limits::round_down;
 use crate::log::Log;
-use crate::log::state::{Lifecycle, LogState, Placement, crc_from_header};
+use crate::log::state::{Lifecycle, LogState, Placement, SegmentState, crc_from_header};
 use crate::log::tail::Part;
 use crate::segment::walk::{Walk, batch_bytes};
 use crate::store::Inner;
@@ -99,6 +101,10 @@ impl Replay {
             Entry::Quarantine { log, first, next } => {
                 self.state(log, at, |state| state.quarantine(first..next));
             }
+            Entry::Swap { log, from, to, segment } => self.swap(log, at, from..to, segment),
+            Entry::Cleaned { log, to } => self.state(log, at, |state| {
+                state.cleaned = state.cleaned.max(to);
+            }),
             Entry::Disown { log, .. } => self.full(log, at, |log, inner| {
                 inner.logs.borrow_mut().remove(&log.partition());
                 inner.by_id.borrow_mut().remove(&log.id());
@@ -122,6 +128,18 @@ impl Replay {
 
     fn is_reflected(&self, id: u32, at: At) -> bool {
         self.as_of.get(&id).is_some_and(|as_of| at.sequence < *as_of)
+    }
+
+    /// A segment in the place of others, whose files may still be there.
+    fn swap(&mut self, id: u32, at: At, bases: Range<i64>, segment: &[u8]) {
+        if self.is_reflected(id, at) {
+            return;
+        }
+        let Some(log) = self.log(id) else { return };
+        let Ok(segment) = decode_segment(&mut Decoder(segment)) else { return };
+        let old = log.swap_segments(&self.inner, bases, segment);
+        let names = old.iter().map(SegmentState::name).collect();
+        self.outcome.obsolete.push((log, names));
     }
 
     /// A log's whole state, given anew.
@@ -188,8 +206,7 @@ impl Replay {
                 }
             });
         }
-        let segment =
-            |state: &LogState| state.segment(run.segment).map(|it| (it.flushed, it.length));
+        let segment = |state: &LogState| state.segment(run.segment).and_then(in_journal);
         let Some((flushed, length)) = log.with_state(segment) else { return };
         if kind == Carriage::Repeated && position as usize + bytes.len() > length as usize {
             // The groups that held them first are damaged: what was lost with them is said there.
@@ -244,8 +261,8 @@ impl Replay {
                 }
             });
         }
-        let flushed = log.with_state(|state| state.segment(run.segment).map(|it| it.flushed));
-        let Some(flushed) = flushed.filter(|flushed| *flushed < end) else { return };
+        let segment = log.with_state(|state| state.segment(run.segment).and_then(in_journal));
+        let Some((flushed, _)) = segment.filter(|(flushed, _)| *flushed < end) else { return };
         let inner = self.inner.clone();
         let flushed = with_part(&log, run.segment, flushed, |part| {
             part.named = true;
@@ -261,6 +278,12 @@ impl Replay {
             }
         });
     }
+}
+
+/// Where the bytes of a segment begin that only the journal may have, and where they end. `None`: it
+/// was compacted, and what the journal has of it is what it was before.
+fn in_journal(segment: &SegmentState) -> Option<(u32, u32)> {
+    (segment.generation == 0).then_some((segment.flushed, segment.length))
 }
 
 /// Places a batch whose position is not behind what is there.

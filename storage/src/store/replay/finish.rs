@@ -6,7 +6,9 @@ use runtime::TaskClass;
 
 use super::Replay;
 use crate::log::Log;
+use crate::log::state::SegmentState;
 use crate::mutation;
+use crate::segment::SegmentName;
 use crate::store::Inner;
 use crate::store::report::{RecoveryReport, Rule};
 
@@ -26,20 +28,20 @@ impl Replay {
             return;
         }
         let active = log.with_state(|state| state.active().map(|it| it.base));
-        let obsolete: Vec<i64> = log.with_state_mut(|state| {
+        let obsolete: Vec<SegmentName> = log.with_state_mut(|state| {
             if state.end < state.log_start {
                 // R12: what contradicts itself is no reason to delete anything.
                 return Vec::new();
             }
             let start = state.log_start;
-            let gone =
-                |it: &&crate::log::state::SegmentState| it.end <= start && Some(it.base) != active;
-            let bases = state.segments.iter().filter(gone).map(|it| it.base).collect();
+            let gone = |it: &&SegmentState| it.end <= start && Some(it.base) != active;
+            let names = state.segments.iter().filter(gone).map(SegmentState::name).collect();
             state.segments.retain(|it| it.end > start || Some(it.base) == active);
-            bases
+            names
         });
         if !obsolete.is_empty() {
-            log.with_parts(|parts| parts.retain(|part| !obsolete.contains(&part.base)));
+            let is_gone = |base: i64| obsolete.iter().any(|it| it.base == base);
+            log.with_parts(|parts| parts.retain(|part| !is_gone(part.base)));
             self.outcome.obsolete.push((log.clone(), obsolete));
         }
         let mut unflushed = 0;
@@ -101,7 +103,7 @@ impl Replay {
 }
 
 /// The first offset of a segment at or beyond a position, as far as its open regions tell.
-fn first_beyond(segment: &crate::log::state::SegmentState, position: u32) -> i64 {
+fn first_beyond(segment: &SegmentState, position: u32) -> i64 {
     let at = segment.pending.partition_point(|it| it.position < position);
     let before = at.checked_sub(1).and_then(|at| segment.pending.get(at));
     before.map_or(segment.base, |it| segment.base + i64::from(it.relative))
@@ -109,9 +111,9 @@ fn first_beyond(segment: &crate::log::state::SegmentState, position: u32) -> i64
 
 impl Inner {
     /// Goes on with removals that the last run did not finish.
-    pub(crate) async fn finish_removals(self: &Rc<Self>, obsolete: Vec<(Log, Vec<i64>)>) {
-        for (log, bases) in obsolete {
-            self.remove_segment_files(&log, &bases).await;
+    pub(crate) async fn finish_removals(self: &Rc<Self>, obsolete: Vec<(Log, Vec<SegmentName>)>) {
+        for (log, names) in obsolete {
+            self.remove_segment_files(&log, &names).await;
         }
         let going: Vec<Log> =
             self.by_id.borrow().values().filter(|log| log.is_going()).cloned().collect();
