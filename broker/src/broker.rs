@@ -27,7 +27,7 @@ use crate::connection::census::Census;
 use crate::connection::registry::Registry;
 use crate::connection::{self, Dialect};
 use crate::controller::Controller;
-use crate::decide::register;
+use crate::decide::{finalize_features, register};
 use crate::directory;
 use crate::settings;
 use crate::shard::{Mail, Parts, Shard};
@@ -259,6 +259,7 @@ async fn start_broker(shard: &Rc<Shard>, common: &Common) -> Result<(), String> 
     let controller = Controller::start(shard).await.map_err(|error| error.to_string())?;
     shard.install(controller);
     register(shard, common.directory_id).await.map_err(|refusal| refusal.to_string())?;
+    finalize_features(shard).await.map_err(|refusal| refusal.to_string())?;
     for id in ShardId::all(shard.count()) {
         let (kafka, native) = (common.serving.kafka, common.serving.native);
         shard

@@ -58,6 +58,24 @@ pub(crate) async fn register(shard: &Rc<Shard>, directory: [u8; 16]) -> Result<(
     decide(shard, Command::RegisterBroker(broker)).await.map(drop)
 }
 
+/// What this build can do beyond the first release of its formats, and up to which level; as Kafka names it.
+pub(crate) const FEATURES: &[(&str, i16)] = &[(GROUP_FEATURE, 1)];
+
+/// The feature by which a cluster agrees on KIP-848 groups.
+pub(crate) const GROUP_FEATURE: &str = "group.version";
+
+/// Has the cluster agree on the features that it has not agreed on yet.
+///
+/// # Errors
+/// They could not be written down.
+pub(crate) async fn finalize_features(shard: &Rc<Shard>) -> Result<(), Refusal> {
+    let image = shard.view.image();
+    for (name, level) in FEATURES.iter().filter(|(name, _)| image.feature(name).is_none()) {
+        decide(shard, Command::SetFeature((*name).to_owned(), *level)).await?;
+    }
+    Ok(())
+}
+
 /// The listener whose address Kafka clients are told.
 pub(crate) const KAFKA_LISTENER: &str = "PLAINTEXT";
 

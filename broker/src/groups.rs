@@ -31,6 +31,8 @@ use settings::Settings;
 
 mod admin;
 mod classic;
+mod consumer;
+mod consumers;
 mod expire;
 mod home;
 mod ledger;
@@ -41,11 +43,17 @@ mod progress;
 pub(crate) mod settings;
 mod subscription;
 
-pub(crate) use admin::{Listed, Seen, delete, describe, list};
+pub(crate) use admin::{Listed, Seen, delete, describe, describe_consumer, list};
+pub(crate) use consumer::{
+    AWAY, Assignor, Described as DescribedConsumer, DescribedMember, LEAVE, Partitions, Refusal,
+    Told, by_topic, partitions,
+};
+pub(crate) use consumers::{HeartbeatWish, heartbeat as consumer_heartbeat};
 pub(crate) use members::{JoinWish, SyncWish, heartbeat, join, leave, sync};
 pub(crate) use progress::{
     Commit, Fetch, Fetched, Found, TopicOffsets, commit, delete_offsets, fetch,
 };
+pub(crate) use settings::MEMBER_BYTES_MAX;
 
 /// The topic that holds the groups' records.
 pub(crate) const TOPIC: &str = "__consumer_offsets";

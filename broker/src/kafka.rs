@@ -22,6 +22,8 @@ use crate::shard::Shard;
 mod alter_configs;
 mod api_versions;
 mod brokers;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -81,6 +83,8 @@ const SERVED: &[Api] = &[
     Api::OffsetDelete,
     Api::DescribeCluster,
     Api::DescribeProducers,
+    Api::ConsumerGroupHeartbeat,
+    Api::ConsumerGroupDescribe,
     Api::ListConfigResources,
     Api::DescribeTopicPartitions,
 ];
@@ -230,9 +234,8 @@ async fn serve(request: Request) -> Handled {
         Api::ListGroups => owe(list_groups::handle(&request).await),
         Api::DeleteGroups => owe(delete_groups::handle(&request).await),
         Api::OffsetDelete => owe(offset_delete::handle(&request).await),
-        Api::ConsumerGroupHeartbeat | Api::ConsumerGroupDescribe => {
-            Handled::Close("an API that is not served")
-        }
+        Api::ConsumerGroupHeartbeat => owe(consumer_group_heartbeat::handle(&request).await),
+        Api::ConsumerGroupDescribe => owe(consumer_group_describe::handle(&request).await),
     }
 }
 

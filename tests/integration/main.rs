@@ -8,6 +8,7 @@ mod admin;
 mod batches;
 mod compaction;
 mod configs;
+mod consumer_groups;
 mod disk;
 mod fetches;
 mod fixture;

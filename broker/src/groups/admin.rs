@@ -6,6 +6,7 @@ use protocol::ErrorCode;
 use runtime::sync::oneshot;
 
 use super::classic::Described;
+use super::consumer;
 use super::home::Kind;
 use super::{at_all_homes, at_home, expire};
 use crate::shard::Shard;
@@ -36,12 +37,20 @@ pub(crate) async fn list(shard: &Rc<Shard>) -> Result<Vec<Listed>, ErrorCode> {
     let lists = at_all_homes(shard, |home| {
         let groups = home.groups.borrow();
         let one = |(id, group): (&Rc<str>, &super::Group)| {
-            let Kind::Classic(classic) = &group.kind;
-            Listed {
-                id: id.as_ref().to_owned(),
-                protocol_type: classic.protocol_type().unwrap_or_default().to_owned(),
-                state: classic.state().name(),
-                kind: "classic",
+            let id = id.as_ref().to_owned();
+            match &group.kind {
+                Kind::Classic(classic) => Listed {
+                    id,
+                    protocol_type: classic.protocol_type().unwrap_or_default().to_owned(),
+                    state: classic.state().name(),
+                    kind: "classic",
+                },
+                Kind::Consumer(consumer) => Listed {
+                    id,
+                    protocol_type: "consumer".to_owned(),
+                    state: consumer.state().name(),
+                    kind: "consumer",
+                },
             }
         };
         groups.iter().map(one).collect::<Vec<_>>()
@@ -49,16 +58,36 @@ pub(crate) async fn list(shard: &Rc<Shard>) -> Result<Vec<Listed>, ErrorCode> {
     Ok(lists.await?.into_iter().flatten().collect())
 }
 
-/// One group's state and members.
+/// One KIP-848 group's state and members.
 ///
 /// # Errors
-/// It is not there, or cannot be asked.
+/// It is not there, is of another kind, or cannot be asked.
+pub(crate) async fn describe_consumer(
+    shard: &Rc<Shard>,
+    group: &str,
+) -> Result<consumer::Described, ErrorCode> {
+    let id = group.to_owned();
+    at_home(shard, group, move |_there, home| async move {
+        match home.groups.borrow().get(id.as_str()).map(|group| &group.kind) {
+            Some(Kind::Consumer(consumer)) => Ok(consumer.describe()),
+            Some(Kind::Classic(_)) | None => Err(ErrorCode::GroupIdNotFound),
+        }
+    })
+    .await
+}
+
+/// One classic group's state and members.
+///
+/// # Errors
+/// It is not there, is of another kind, or cannot be asked.
 pub(crate) async fn describe(shard: &Rc<Shard>, group: &str) -> Result<Seen, ErrorCode> {
     let id = group.to_owned();
     at_home(shard, group, move |_there, home| async move {
         let groups = home.groups.borrow();
         let group = groups.get(id.as_str()).ok_or(ErrorCode::GroupIdNotFound)?;
-        let Kind::Classic(classic) = &group.kind;
+        let Kind::Classic(classic) = &group.kind else {
+            return Err(ErrorCode::GroupIdNotFound);
+        };
         Ok(Seen {
             state: classic.state().name(),
             protocol_type: classic.protocol_type().unwrap_or_default().to_owned(),
@@ -82,8 +111,7 @@ pub(crate) async fn delete(shard: &Rc<Shard>, group: &str) -> Result<(), ErrorCo
         let idle = {
             let groups = home.groups.borrow();
             let group = groups.get(id.as_str()).ok_or(ErrorCode::GroupIdNotFound)?;
-            let Kind::Classic(classic) = &group.kind;
-            classic.is_idle()
+            group.kind.is_idle()
         };
         if !idle {
             return Err(ErrorCode::NonEmptyGroup);

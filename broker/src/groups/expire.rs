@@ -6,6 +6,7 @@ use std::time::Duration;
 use protocol::kafka::group_log::GroupKey;
 
 use super::classic::State;
+use super::consumer;
 use super::home::{Group, Home, Kind};
 use super::ledger::{Done, Lines, Then};
 use super::offsets::{Committed, Place};
@@ -50,8 +51,20 @@ fn forget_old_offsets(home: &Home, shard: &Shard) {
 
 /// The offsets of a group that nobody needs any more (KIP-211).
 fn outdated(group: &Group, now_ms: i64, retention_ms: i64) -> Vec<Place> {
-    let Kind::Classic(classic) = &group.kind;
     let is_over = |since_ms: i64| now_ms.saturating_sub(since_ms) >= retention_ms;
+    let classic = match &group.kind {
+        Kind::Classic(classic) => classic,
+        Kind::Consumer(consumer) => {
+            let due = |topic: &str, committed: &Committed| {
+                let used_ms = match consumer.state() {
+                    consumer::State::Empty => committed.commit_ms.max(consumer.empty_since_ms()),
+                    _ => committed.commit_ms,
+                };
+                !consumer.is_subscribed(topic) && is_over(used_ms)
+            };
+            return due_places(group, due);
+        }
+    };
     let due = |topic: &str, committed: &Committed| match committed.expire_ms {
         Some(expire_ms) => now_ms >= expire_ms && classic.state() == State::Empty,
         None => match (classic.state(), classic.protocol_type()) {
@@ -64,6 +77,10 @@ fn outdated(group: &Group, now_ms: i64, retention_ms: i64) -> Vec<Place> {
             _ => false,
         },
     };
+    due_places(group, due)
+}
+
+fn due_places(group: &Group, due: impl Fn(&str, &Committed) -> bool) -> Vec<Place> {
     group.offsets.places().filter(|((topic, _), one)| due(topic, one)).map(|(at, _)| at).collect()
 }
 
@@ -75,8 +92,11 @@ fn remove_idle_groups(home: &Home, shard: &Shard) {
         .borrow()
         .iter()
         .filter(|(_, group)| {
-            let Kind::Classic(classic) = &group.kind;
-            classic.is_idle() && group.offsets.is_empty() && classic.state_since_ms() <= before_ms
+            let since_ms = match &group.kind {
+                Kind::Classic(classic) => classic.state_since_ms(),
+                Kind::Consumer(consumer) => consumer.empty_since_ms(),
+            };
+            group.kind.is_idle() && group.offsets.is_empty() && since_ms <= before_ms
         })
         .map(|(id, _)| Rc::clone(id))
         .collect();
@@ -87,17 +107,18 @@ fn remove_idle_groups(home: &Home, shard: &Shard) {
 
 /// Removes a group with all that is known of it. Whether it may go was looked at before.
 pub(super) fn remove(home: &Home, shard: &Shard, id: &Rc<str>, done: Option<Done>) {
-    let (places, recorded) = match home.groups.borrow().get(id) {
-        Some(group) => {
-            let places = group.offsets.places().map(|(place, _)| place).collect::<Vec<_>>();
-            (places, group.recorded)
-        }
-        None => (Vec::new(), false),
-    };
+    let groups = home.groups.borrow();
+    let group = groups.get(id);
+    let places = group.into_iter().flat_map(|group| group.offsets.places());
+    let places: Vec<Place> = places.map(|(place, _)| place).collect();
     let mut lines = take_back(id, &places);
-    if recorded {
-        lines.take_back(GroupKey::Group { group: id }).expect("an id that a record carried");
+    match group.map(|group| (&group.kind, group.recorded)) {
+        Some((Kind::Classic(_), true)) => lines.take_back(GroupKey::Group { group: id }),
+        Some((Kind::Consumer(consumer), _)) => consumer.take_back(&mut lines),
+        Some((Kind::Classic(_), false)) | None => Ok(()),
     }
+    .expect("ids that a record carried");
+    drop(groups);
     let then = Then::Removed { group: Rc::clone(id), places, done };
     if lines.is_empty() {
         home.settle_at_once(shard, then);
@@ -177,7 +198,7 @@ mod tests {
             ..GroupMetadataValue::default()
         };
         let mut group = Group::new(&rules(), now);
-        group.kind = Kind::Classic(Classic::restore(rules(), &value, now));
+        group.kind = Kind::Classic(Box::new(Classic::restore(rules(), &value, now)));
         group.offsets.set("t", 0, Some(committed(DAY_MS, None)));
         group.offsets.set("u", 0, Some(committed(5 * DAY_MS, None)));
         group

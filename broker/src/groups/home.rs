@@ -13,7 +13,8 @@ use protocol::kafka::group_log::GroupKey;
 use runtime::sync::{Notify, OneReceiver, OneSender, oneshot};
 use runtime::{Map, Nanos, TaskClass};
 
-use super::classic::{Action, Asker, Classic, Joined, Now, Synced};
+use super::classic::{self, Asker, Classic, Joined, Now, Synced};
+use super::consumer::{self, Consumer, Told};
 use super::ledger::{Ledger, Lines, Then};
 use super::offsets::Offsets;
 use super::settings::Settings;
@@ -37,15 +38,34 @@ pub(crate) struct Group {
 /// The protocol by which a group's members share their work.
 pub(crate) enum Kind {
     /// The members decide among themselves.
-    Classic(Classic),
+    Classic(Box<Classic>),
+    /// The group decides for its members (KIP-848).
+    Consumer(Box<Consumer>),
+}
+
+impl Kind {
+    /// Whether nobody is in it, waits to be, or waits for the disk.
+    pub(crate) fn is_idle(&self) -> bool {
+        match self {
+            Self::Classic(classic) => classic.is_idle(),
+            Self::Consumer(consumer) => consumer.is_idle(),
+        }
+    }
+
+    fn wake_at(&self) -> Nanos {
+        match self {
+            Self::Classic(classic) => classic.wake_at(),
+            Self::Consumer(consumer) => consumer.wake_at(),
+        }
+    }
 }
 
 impl Group {
     /// A group that nobody has heard of.
-    pub(crate) fn new(rules: &Rc<super::classic::Rules>, now: Now) -> Self {
+    pub(crate) fn new(rules: &Rc<classic::Rules>, now: Now) -> Self {
         Self {
             offsets: Offsets::default(),
-            kind: Kind::Classic(Classic::new(Rc::clone(rules), now)),
+            kind: Kind::Classic(Box::new(Classic::new(Rc::clone(rules), now))),
             recorded: false,
             alarm: Nanos::MAX,
         }
@@ -67,6 +87,7 @@ enum Phase {
 enum Waiting {
     Join(OneSender<Joined>),
     Sync(OneSender<Synced>),
+    Beat(OneSender<Told>),
 }
 
 /// One partition and its groups.
@@ -120,7 +141,7 @@ impl Home {
     async fn load(&self, shard: &Rc<Shard>) -> bool {
         let began = shard.world.now();
         loop {
-            let loaded = load::load(shard, &self.partition.log, &self.settings.rules).await;
+            let loaded = load::load(shard, &self.partition.log, &self.settings).await;
             if self.phase.get() == Phase::Closed {
                 return false;
             }
@@ -185,6 +206,12 @@ impl Home {
         (self.add_asker(Waiting::Sync(sender)), receiver)
     }
 
+    /// Somebody who will wait for what follows from a heartbeat of a KIP-848 member.
+    pub(crate) fn await_beat(&self) -> (Asker, OneReceiver<Told>) {
+        let (sender, receiver) = oneshot();
+        (self.add_asker(Waiting::Beat(sender)), receiver)
+    }
+
     fn add_asker(&self, waiting: Waiting) -> Asker {
         let asker = self.next_asker.get();
         self.next_asker.set(asker + 1);
@@ -200,38 +227,77 @@ impl Home {
         &self,
         shard: &Shard,
         id: &str,
-        work: impl FnOnce(&mut Classic, Now, &mut Vec<Action>) -> T,
+        work: impl FnOnce(&mut Classic, Now, &mut Vec<classic::Action>) -> T,
     ) -> Result<T, ErrorCode> {
         let mut actions = Vec::new();
-        let (id, given) = {
-            let mut groups = self.groups.borrow_mut();
-            let id = groups.get_key_value(id).map(|(id, _)| Rc::clone(id));
-            let id = id.ok_or(ErrorCode::GroupIdNotFound)?;
-            let group = groups.get_mut(&id).ok_or(ErrorCode::GroupIdNotFound)?;
-            let Kind::Classic(classic) = &mut group.kind;
-            let given = work(classic, now(shard), &mut actions);
-            self.set_alarm(&id, group);
-            (id, given)
-        };
+        let (id, given) = self.with_group(id, |group| match &mut group.kind {
+            Kind::Classic(classic) => Some(work(classic, now(shard), &mut actions)),
+            Kind::Consumer(_) => None,
+        })?;
         self.act(shard, &id, actions);
         Ok(given)
     }
 
-    fn act(&self, shard: &Shard, id: &Rc<str>, actions: Vec<Action>) {
+    /// The same for a group of KIP-848.
+    ///
+    /// # Errors
+    /// There is no such group, or it is of another kind.
+    pub(crate) fn with_consumer<T>(
+        &self,
+        shard: &Shard,
+        id: &str,
+        work: impl FnOnce(&mut Consumer, Now, &mut Vec<consumer::Action>) -> T,
+    ) -> Result<T, ErrorCode> {
+        let mut actions = Vec::new();
+        let (id, given) = self.with_group(id, |group| match &mut group.kind {
+            Kind::Consumer(consumer) => Some(work(consumer, now(shard), &mut actions)),
+            Kind::Classic(_) => None,
+        })?;
         for action in actions {
             match action {
-                Action::Joined(asker, answer) => {
+                consumer::Action::Tell(asker, told) => {
+                    if let Some(Waiting::Beat(sender)) = self.take_asker(asker) {
+                        // Who has gone needs no answer.
+                        drop(sender.send(told));
+                    }
+                }
+                consumer::Action::Write(write, lines) => {
+                    self.put(shard, lines, Then::Written { group: Rc::clone(&id), write });
+                }
+            }
+        }
+        Ok(given)
+    }
+
+    fn with_group<T>(
+        &self,
+        id: &str,
+        work: impl FnOnce(&mut Group) -> Option<T>,
+    ) -> Result<(Rc<str>, T), ErrorCode> {
+        let mut groups = self.groups.borrow_mut();
+        let id = groups.get_key_value(id).map(|(id, _)| Rc::clone(id));
+        let id = id.ok_or(ErrorCode::GroupIdNotFound)?;
+        let group = groups.get_mut(&id).ok_or(ErrorCode::GroupIdNotFound)?;
+        let given = work(group).ok_or(ErrorCode::GroupIdNotFound)?;
+        self.set_alarm(&id, group);
+        Ok((id, given))
+    }
+
+    fn act(&self, shard: &Shard, id: &Rc<str>, actions: Vec<classic::Action>) {
+        for action in actions {
+            match action {
+                classic::Action::Joined(asker, answer) => {
                     if let Some(Waiting::Join(sender)) = self.take_asker(asker) {
                         // Who has gone needs no answer.
                         drop(sender.send(answer));
                     }
                 }
-                Action::Synced(asker, answer) => {
+                classic::Action::Synced(asker, answer) => {
                     if let Some(Waiting::Sync(sender)) = self.take_asker(asker) {
                         drop(sender.send(answer));
                     }
                 }
-                Action::Write(write, value) => self.write_group(shard, id, write, &value),
+                classic::Action::Write(write, value) => self.write_group(shard, id, write, &value),
             }
         }
     }
@@ -279,8 +345,13 @@ impl Home {
                     group.recorded = true;
                 }
                 // A group that is gone meanwhile has nobody who waits.
-                let _gone = self.with_classic(shard, &group, |classic, now, out| {
+                let told = self.with_classic(shard, &group, |classic, now, out| {
                     classic.written(now, write, outcome, out);
+                });
+                let _gone = told.or_else(|_other| {
+                    self.with_consumer(shard, &group, |consumer, now, out| {
+                        consumer.written(now, write, outcome, out);
+                    })
                 });
             }
             Then::Offsets { group, changes, done } => {
@@ -316,8 +387,7 @@ impl Home {
         for (topic, partition) in places {
             group.offsets.set(topic, *partition, None);
         }
-        let Kind::Classic(classic) = &group.kind;
-        if classic.is_idle() && group.offsets.is_empty() {
+        if group.kind.is_idle() && group.offsets.is_empty() {
             groups.remove(id);
         }
     }
@@ -325,8 +395,7 @@ impl Home {
     /// Notes when the group's machine wants to be woken, if that is earlier than is noted: a heartbeat only makes it
     /// later, and costs nothing here.
     fn set_alarm(&self, id: &Rc<str>, group: &mut Group) {
-        let Kind::Classic(classic) = &group.kind;
-        let at = classic.wake_at();
+        let at = group.kind.wake_at();
         if at >= group.alarm {
             return;
         }
@@ -367,7 +436,8 @@ impl Home {
             group.alarm = Nanos::MAX;
         }
         // A group that is gone meanwhile needs no waking.
-        let _gone = self.with_classic(shard, id, Classic::tick);
+        let woken = self.with_classic(shard, id, Classic::tick);
+        let _gone = woken.or_else(|_other| self.with_consumer(shard, id, Consumer::tick));
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) enum Then {
 }
 
 /// Records that belong together, in one batch.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Lines {
     bytes: Vec<u8>,
     /// Where each key ends, and each value if there is one.
@@ -86,7 +86,8 @@ impl Lines {
         self.ends.is_empty()
     }
 
-    fn each(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    /// Every key, and its value if there is one.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let mut from = 0;
         self.ends.iter().map(move |(key_end, value_end)| {
             let key = &self.bytes[from..*key_end];

@@ -10,10 +10,12 @@ use protocol::batch::{Compression, RawBatch};
 use protocol::kafka::group_log::{GroupKey, GroupMetadataValue, GroupValue, OffsetCommitValue};
 use storage::{Log, ReadError, ReadLimit};
 
-use super::Group;
-use super::classic::{Classic, Now, Rules};
+use super::classic::{Classic, Now};
+use super::consumer::Consumer;
 use super::home::Kind;
 use super::offsets::Committed;
+use super::settings::Settings;
+use super::{Group, classic};
 use crate::shard::Shard;
 
 const READ_BYTES: usize = 1 << 20;
@@ -25,7 +27,7 @@ pub(crate) type Groups = BTreeMap<Rc<str>, Group>;
 ///
 /// # Errors
 /// In words for people: the log cannot be read now.
-pub(crate) async fn load(shard: &Shard, log: &Log, rules: &Rc<Rules>) -> Result<Groups, String> {
+pub(crate) async fn load(shard: &Shard, log: &Log, settings: &Settings) -> Result<Groups, String> {
     let mut groups = Groups::new();
     let end = log.durable_offset();
     let mut from = log.log_start_offset();
@@ -66,7 +68,7 @@ pub(crate) async fn load(shard: &Shard, log: &Log, rules: &Rc<Rules>) -> Result<
             };
             for record in records {
                 let record = record.map_err(|error| error.to_string())?;
-                apply(&mut groups, record.key.unwrap_or_default(), record.value, rules, now);
+                apply(&mut groups, record.key.unwrap_or_default(), record.value, settings, now);
             }
             shard.world.turn_if_needed().await;
         }
@@ -75,11 +77,24 @@ pub(crate) async fn load(shard: &Shard, log: &Log, rules: &Rc<Rules>) -> Result<
         }
         from = next;
     }
+    let now = Now { at: shard.world.now(), wall_ms: shard.world.wall_ms() };
+    for group in groups.values_mut() {
+        if let Kind::Consumer(consumer) = &mut group.kind {
+            if consumer.is_known() {
+                consumer.restored(now);
+                group.recorded = true;
+            } else {
+                // All that told of it was taken back.
+                group.kind = Kind::Classic(Box::new(Classic::new(Rc::clone(&settings.rules), now)));
+            }
+        }
+    }
     Ok(groups)
 }
 
 /// Takes in one record. One that cannot be read is passed over: it cannot keep the other groups from their work.
-fn apply(groups: &mut Groups, key: &[u8], value: Option<&[u8]>, rules: &Rc<Rules>, now: Now) {
+fn apply(groups: &mut Groups, key: &[u8], value: Option<&[u8]>, settings: &Settings, now: Now) {
+    let rules = &settings.rules;
     let about = match GroupKey::decode(key) {
         Ok(about) => about,
         Err(error) => {
@@ -97,19 +112,39 @@ fn apply(groups: &mut Groups, key: &[u8], value: Option<&[u8]>, rules: &Rc<Rules
         }
         GroupKey::Group { group } => value.map(GroupMetadataValue::read).transpose().map(|value| {
             let group = entry(groups, group, rules, now);
-            group.recorded = value.is_some();
-            group.kind = Kind::Classic(match value {
-                Some(value) => Classic::restore(Rc::clone(rules), &value, now),
-                None => Classic::new(Rc::clone(rules), now),
-            });
+            match value {
+                Some(value) => {
+                    group.recorded = true;
+                    let restored = Classic::restore(Rc::clone(rules), &value, now);
+                    group.kind = Kind::Classic(Box::new(restored));
+                }
+                None if matches!(group.kind, Kind::Classic(_)) => {
+                    group.recorded = false;
+                    group.kind = Kind::Classic(Box::new(Classic::new(Rc::clone(rules), now)));
+                }
+                // It became a group of the other kind.
+                None => {}
+            }
         }),
-        // Groups of other kinds are not known to this build; their records stay in the log.
-        GroupKey::ConsumerGroup { .. }
-        | GroupKey::PartitionMetadata { .. }
-        | GroupKey::Member { .. }
-        | GroupKey::Target { .. }
-        | GroupKey::TargetMember { .. }
-        | GroupKey::CurrentMember { .. }
+        GroupKey::ConsumerGroup { group: id }
+        | GroupKey::Member { group: id, .. }
+        | GroupKey::Target { group: id }
+        | GroupKey::TargetMember { group: id, .. }
+        | GroupKey::CurrentMember { group: id, .. } => {
+            let group = entry(groups, id, rules, now);
+            if value.is_some() && matches!(group.kind, Kind::Classic(_)) {
+                let rules = Rc::clone(&settings.consumer_rules);
+                group.kind =
+                    Kind::Consumer(Box::new(Consumer::new(Rc::from(id), rules, false, now)));
+            }
+            match &mut group.kind {
+                Kind::Consumer(consumer) => consumer.replay(about, value),
+                Kind::Classic(_) => Ok(()),
+            }
+        }
+        // Written by others only: what an expression finds is looked up anew. Groups of other kinds are not known to
+        // this build; their records stay in the log.
+        GroupKey::PartitionMetadata { .. }
         | GroupKey::RegularExpression { .. }
         | GroupKey::Unknown(_) => Ok(()),
     };
@@ -118,7 +153,12 @@ fn apply(groups: &mut Groups, key: &[u8], value: Option<&[u8]>, rules: &Rc<Rules
     }
 }
 
-fn entry<'a>(groups: &'a mut Groups, id: &str, rules: &Rc<Rules>, now: Now) -> &'a mut Group {
+fn entry<'a>(
+    groups: &'a mut Groups,
+    id: &str,
+    rules: &Rc<classic::Rules>,
+    now: Now,
+) -> &'a mut Group {
     if !groups.contains_key(id) {
         groups.insert(Rc::from(id), Group::new(rules, now));
     }

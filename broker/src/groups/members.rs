@@ -10,7 +10,7 @@ use uuid::Builder;
 use super::classic::{Claim, Join, Leaving, Sync};
 use super::classic::{Joined, Synced};
 use super::settings::MEMBER_BYTES_MAX;
-use super::{at_home, find_or_make};
+use super::{at_home, consumers, find_or_make};
 use crate::shard::Shard;
 
 /// So much of a client's name stands in the ids of its members.
@@ -55,6 +55,7 @@ pub(crate) async fn join(shard: &Rc<Shard>, wish: JoinWish) -> Joined {
                 if wish.member_id.is_empty() {
                     find_or_make(&there, &home, &wish.group)?;
                 }
+                consumers::make_classic(&there, &home, &wish.group)?;
                 let join = to_join(&there, wish);
                 let (asker, answer) = home.await_join();
                 let asked = home.with_classic(&there, &group, |classic, now, out| {
@@ -184,8 +185,15 @@ pub(crate) async fn leave(
                 instance_id: instance_id.map(Rc::from),
             })
             .collect();
-        let told =
-            home.with_classic(&there, &id, |classic, now, out| classic.leave(now, &leaving, out));
+        let told = home
+            .with_classic(&there, &id, |classic, now, out| classic.leave(now, &leaving, out))
+            .or_else(|_other| {
+                home.with_consumer(&there, &id, |consumer, now, out| {
+                    let leaving =
+                        leaving.iter().map(|one| (&*one.member_id, one.instance_id.as_deref()));
+                    consumer.send_away(now, leaving, out)
+                })
+            });
         // Nobody is in a group that is not there.
         Ok(told.unwrap_or_else(|_none| vec![ErrorCode::UnknownMemberId; leaving.len()]))
     })

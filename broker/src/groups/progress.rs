@@ -27,6 +27,8 @@ pub(crate) struct Commit {
     pub(crate) member_id: String,
     pub(crate) instance_id: Option<String>,
     pub(crate) generation: i32,
+    /// The client knows KIP-848 and its codes.
+    pub(crate) knows_epochs: bool,
     /// How long an old client wants them kept.
     pub(crate) retention_ms: Option<i64>,
     pub(crate) topics: Vec<TopicOffsets>,
@@ -58,11 +60,22 @@ fn queue(shard: &Shard, home: &Home, commit: Commit) -> Result<Option<Answer>, E
     let claim = Claim { member_id: &commit.member_id, instance_id: commit.instance_id.as_deref() };
     let generation = commit.generation;
     let known = home
-        .with_classic(shard, id, |classic, now, _out| classic.check_commit(now, claim, generation));
+        .with_classic(shard, id, |classic, now, _out| classic.check_commit(now, claim, generation))
+        .or_else(|_other| {
+            home.with_consumer(shard, id, |consumer, _now, _out| {
+                consumer.check_commit(&commit.member_id, generation)?;
+                // A member of the new protocol must know the codes of the new protocol.
+                if generation >= 0 && !commit.knows_epochs {
+                    return Err(ErrorCode::UnsupportedVersion);
+                }
+                Ok(())
+            })
+        });
     match known {
         Ok(allowed) => allowed?,
         // Whoever keeps offsets here without being a member needs no group before.
         Err(_none) if generation < 0 => find_or_make(shard, home, id)?,
+        Err(none) if commit.knows_epochs => return Err(none),
         Err(_none) => return Err(ErrorCode::IllegalGeneration),
     }
     let commit_ms = shard.world.wall_ms();
@@ -97,6 +110,8 @@ fn queue(shard: &Shard, home: &Home, commit: Commit) -> Result<Option<Answer>, E
 pub(crate) struct Fetch {
     pub(crate) group: String,
     pub(crate) topics: Option<Vec<(String, Vec<i32>)>>,
+    /// Who asks, if it says so, and its epoch.
+    pub(crate) member: Option<(Option<String>, i32)>,
 }
 
 /// A partition and its offset, if there is one.
@@ -113,7 +128,13 @@ pub(crate) async fn fetch(shard: &Rc<Shard>, fetch: Fetch) -> Result<Fetched, Er
     let group = fetch.group.clone();
     at_home(shard, &group, move |_there, home| async move {
         let groups = home.groups.borrow();
-        let offsets = groups.get(fetch.group.as_str()).map(|group| &group.offsets);
+        let group = groups.get(fetch.group.as_str());
+        if let (Some(Kind::Consumer(consumer)), Some((id, epoch))) =
+            (group.map(|group| &group.kind), &fetch.member)
+        {
+            consumer.check_fetch(id.as_deref(), *epoch)?;
+        }
+        let offsets = group.map(|group| &group.offsets);
         Ok(match fetch.topics {
             Some(topics) => topics
                 .into_iter()
@@ -158,13 +179,16 @@ pub(crate) async fn delete_offsets(
         {
             let groups = home.groups.borrow();
             let group = groups.get(id.as_str()).ok_or(ErrorCode::GroupIdNotFound)?;
-            let Kind::Classic(classic) = &group.kind;
             for (topic, partitions) in &topics {
-                let in_use = match (classic.state(), classic.is_subscribed(topic)) {
-                    (State::Empty, _) => false,
-                    (_, Some(in_use)) => in_use,
-                    // What its members read is not known, so they may need everything.
-                    (_, None) => return Err(ErrorCode::NonEmptyGroup),
+                let in_use = match &group.kind {
+                    Kind::Consumer(consumer) => consumer.is_subscribed(topic),
+                    Kind::Classic(classic) => match (classic.state(), classic.is_subscribed(topic))
+                    {
+                        (State::Empty, _) => false,
+                        (_, Some(in_use)) => in_use,
+                        // What its members read is not known, so they may need everything.
+                        (_, None) => return Err(ErrorCode::NonEmptyGroup),
+                    },
                 };
                 codes.push(if in_use {
                     ErrorCode::GroupSubscribedToTopic

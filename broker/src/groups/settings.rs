@@ -7,6 +7,7 @@ use protocol::metadata::Image;
 use protocol::metadata::config::{Layers, broker_key};
 
 use super::classic::Rules;
+use super::consumer::{self, Assignor};
 use crate::config::BrokerConfig;
 
 /// What a member may send for all its protocols together.
@@ -18,6 +19,8 @@ type Range = std::ops::RangeInclusive<i64>;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) rules: Rc<Rules>,
+    /// The same for KIP-848 groups.
+    pub(crate) consumer_rules: Rc<consumer::Rules>,
     pub(crate) session_ms: Range,
     /// How long offsets are kept that nobody uses.
     pub(crate) retention: Duration,
@@ -38,18 +41,24 @@ impl Settings {
     pub(crate) fn new(config: &BrokerConfig) -> Self {
         let image = Image::new();
         let layers = Layers::new(&image, config.broker_id, &config.kafka_settings);
-        let number = |name: &str| -> i64 {
+        let text = |name: &str| -> String {
             let key = broker_key(name).expect("every name below stands in the table");
-            let (value, _) = layers.broker_value(key);
-            // Values were checked before the broker started.
-            value.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
+            layers.broker_value(key).0.map(|value| value.trim().to_owned()).unwrap_or_default()
         };
+        // Values were checked before the broker started.
+        let number = |name: &str| -> i64 { text(name).parse().unwrap_or_default() };
         let unsigned = |name: &str| u64::try_from(number(name)).unwrap_or(0);
         let size = |name: &str| usize::try_from(number(name)).unwrap_or(usize::MAX);
         Self {
             rules: Rc::new(Rules {
                 initial_delay: Duration::from_millis(unsigned("group.initial.rebalance.delay.ms")),
                 size_max: size("group.max.size"),
+            }),
+            consumer_rules: Rc::new(consumer::Rules {
+                session: Duration::from_millis(unsigned("group.consumer.session.timeout.ms")),
+                interval: Duration::from_millis(unsigned("group.consumer.heartbeat.interval.ms")),
+                size_max: size("group.consumer.max.size"),
+                assignors: Assignor::list(&text("group.consumer.assignors")),
             }),
             session_ms: number("group.min.session.timeout.ms")
                 ..=number("group.max.session.timeout.ms"),

@@ -5,12 +5,15 @@
 
 use protocol::ErrorCode;
 use protocol::kafka::Api;
-use protocol::kafka::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use protocol::kafka::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
 
 use protocol::wire::{Version, Wire};
 
 use super::{Broken, Request, with_length};
 use crate::answer::Answer;
+use crate::decide::FEATURES;
 
 /// Names every API served and its versions.
 pub(super) fn handle(request: &Request) -> Result<Answer, Broken> {
@@ -25,7 +28,26 @@ pub(super) fn handle(request: &Request) -> Result<Answer, Broken> {
         });
     }
     let api_keys = super::SERVED.iter().map(|api| advertised(*api)).collect();
-    request.answer(&ApiVersionsResponse { api_keys, ..ApiVersionsResponse::default() })
+    let image = request.shard.view.image();
+    let supported = FEATURES.iter().map(|(name, level)| SupportedFeatureKey {
+        name,
+        min_version: 0,
+        max_version: *level,
+    });
+    let finalized = image.features().map(|(name, level)| FinalizedFeatureKey {
+        name,
+        max_version_level: level,
+        min_version_level: level,
+    });
+    // Clients before version 4 take a lowest version of 0 for a fault (KAFKA-17011).
+    let knows_zero = request.version.number >= 4;
+    request.answer(&ApiVersionsResponse {
+        api_keys,
+        supported_features: if knows_zero { supported.collect() } else { Vec::new() },
+        finalized_features_epoch: image.version().get(),
+        finalized_features: finalized.collect(),
+        ..ApiVersionsResponse::default()
+    })
 }
 
 /// Tells a client that speaks a later version which ones there are.

@@ -58,6 +58,7 @@ pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
         member_id: body.member_id.to_owned(),
         instance_id: body.group_instance_id.map(str::to_owned),
         generation: body.generation_id_or_member_epoch,
+        knows_epochs: request.version.number >= 9,
         retention_ms: (body.retention_time_ms >= 0).then_some(body.retention_time_ms),
         topics,
     };

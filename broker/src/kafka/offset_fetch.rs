@@ -26,7 +26,7 @@ async fn one(request: &Request, body: &OffsetFetchRequest<'_>) -> Result<Answer,
             .map(|topic| (topic.name.to_owned(), topic.partition_indexes.clone()))
             .collect()
     });
-    let fetch = Fetch { group: body.group_id.to_owned(), topics: wanted };
+    let fetch = Fetch { group: body.group_id.to_owned(), topics: wanted, member: None };
     let fetched = groups::fetch(&request.shard, fetch.clone()).await;
     let code = fetched.as_ref().err().copied().unwrap_or(ErrorCode::None);
     let found = match fetched {
@@ -108,7 +108,9 @@ async fn ask(request: &Request, group: &OffsetFetchRequestGroup<'_>) -> Told {
         }
         named
     });
-    let fetch = Fetch { group: group.group_id.to_owned(), topics: wanted };
+    let member = (group.member_id.map(str::to_owned), group.member_epoch);
+    let member = (request.version.number >= 9).then_some(member);
+    let fetch = Fetch { group: group.group_id.to_owned(), topics: wanted, member };
     match groups::fetch(&request.shard, fetch).await {
         Err(code) => Told { topics: Vec::new(), unknown: Vec::new(), code },
         Ok(found) => {

@@ -33,6 +33,14 @@ keys! {
         => "The most bytes that one fetch is answered with.";
     "follower.replication.throttled.rate": Long = "9223372036854775807", AtLeast(0), PerBroker, Always
         => "The rate to which throttled followers are held, in bytes a second.";
+    "group.consumer.assignors": List = "uniform,range", EachOf(&["uniform", "range"]), Static, Always
+        => "The assignors that members of KIP-848 groups may choose; the first counts if nobody does.";
+    "group.consumer.heartbeat.interval.ms": Int = "5000", AtLeast(1), Static, Always
+        => "How often members of KIP-848 groups send heartbeats, in milliseconds.";
+    "group.consumer.max.size": Int = "1000", AtLeast(1), Static, Always
+        => "How many members a KIP-848 group may have.";
+    "group.consumer.session.timeout.ms": Int = "45000", AtLeast(1), Static, Always
+        => "A member of a KIP-848 group that is silent for longer is dead, in milliseconds.";
     "group.initial.rebalance.delay.ms": Int = "3000", Any, Static, Always
         => "How long a new group waits for more members, in milliseconds.";
     "group.max.session.timeout.ms": Int = "1800000", Any, Static, Always
