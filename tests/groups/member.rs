@@ -31,9 +31,11 @@ impl Client {
 pub(crate) fn all(only: &[String]) -> Vec<Client> {
     let mut clients = vec![
         python("confluent-kafka"),
+        python("confluent-848"),
         python("kafka-python"),
         python("aiokafka"),
         java("java", "classic"),
+        java("java-848", "consumer"),
         go("franz-go"),
         go("sarama"),
         kafkajs(),

@@ -34,21 +34,22 @@ def end_of_input():
     return ended
 
 
-def confluent(bootstrap, group, topic):
+def confluent(bootstrap, group, topic, protocol):
     import confluent_kafka
 
     ended = end_of_input()
-    consumer = confluent_kafka.Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": group,
-            "session.timeout.ms": SESSION_MS,
-            "heartbeat.interval.ms": HEARTBEAT_MS,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "partition.assignment.strategy": "cooperative-sticky",
-        }
-    )
+    settings = {
+        "bootstrap.servers": bootstrap,
+        "group.id": group,
+        "group.protocol": protocol,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+    }
+    if protocol == "classic":
+        settings["session.timeout.ms"] = SESSION_MS
+        settings["heartbeat.interval.ms"] = HEARTBEAT_MS
+        settings["partition.assignment.strategy"] = "cooperative-sticky"
+    consumer = confluent_kafka.Consumer(settings)
     consumer.subscribe([topic], on_assign=lambda _consumer, _partitions: say("A"))
     while not ended.is_set():
         got = False
@@ -141,7 +142,9 @@ async def aio(bootstrap, group, topic):
 if __name__ == "__main__":
     CLIENT, BOOTSTRAP, GROUP, TOPIC = sys.argv[1:]
     if CLIENT == "confluent-kafka":
-        confluent(BOOTSTRAP, GROUP, TOPIC)
+        confluent(BOOTSTRAP, GROUP, TOPIC, "classic")
+    elif CLIENT == "confluent-848":
+        confluent(BOOTSTRAP, GROUP, TOPIC, "consumer")
     elif CLIENT == "kafka-python":
         kafka_python(BOOTSTRAP, GROUP, TOPIC)
     else:
