@@ -127,17 +127,19 @@ fn every_message_is_the_oracles_in_every_version_it_knows() {
         DescribeTopicPartitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
     };
     // Versions newer than the oracle are covered by the round trip below, and by their like among the older ones.
+    // So many of each API's requests, and of its responses.
     let newer = [
-        (Api::ListOffsets, 1),
-        (Api::DescribeLogDirs, 1),
-        (Api::OffsetCommit, 1),
-        (Api::OffsetFetch, 1),
+        (Api::ListOffsets, 1, 1),
+        (Api::DescribeLogDirs, 1, 1),
+        (Api::OffsetCommit, 1, 0),
+        (Api::OffsetFetch, 1, 0),
     ];
     assert_eq!(compared.map(|(api, ..)| api)[..].len(), Api::ALL.len());
     for (api, requests, responses) in compared {
-        let missing = newer.iter().find(|(of, _)| *of == api).map_or(0, |(_, missing)| *missing);
-        let expected = api.served().count() - missing;
-        assert_eq!((requests, responses), (expected, expected), "{api}");
+        let missing = newer.iter().find(|(of, ..)| *of == api);
+        let (fewer_requests, fewer_responses) = missing.map_or((0, 0), |one| (one.1, one.2));
+        let all = api.served().count();
+        assert_eq!((requests, responses), (all - fewer_requests, all - fewer_responses), "{api}");
     }
 }
 
