@@ -27,9 +27,9 @@ async fn open(world: &World) -> (MetadataLog, Store) {
     let (store, _) = Store::open(world.clone(), config).await.expect("it opens");
     let mut log = MetadataLog::open(world, &store).await.expect("it opens");
     log.snapshot_every = EVERY;
-    for log in [&log.log, &log.snapshots] {
-        log.configure(LogConfig { segment_bytes: 4096, ..keep_all() });
-    }
+    log.log.configure(LogConfig { segment_bytes: 4096, ..keep_all() });
+    // Each snapshot in a segment of its own, so that one can be damaged without the other.
+    log.snapshots.configure(LogConfig { segment_bytes: 256, ..keep_all() });
     (log, store)
 }
 

@@ -71,7 +71,7 @@ pub struct DiskFaults {
     /// See `outlier`.
     pub outlier_time: Duration,
     /// After so many operations in all the power is cut: nothing completes any more
-    /// ([`SimDisk::halted`]).
+    /// ([`SimDisk::halted`](super::SimDisk::halted)).
     pub halt_after_ops: Option<u64>,
 }
 
