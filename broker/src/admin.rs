@@ -176,6 +176,31 @@ fn gauges(shard: &Shard) -> Gauges {
         ("corelog_syncs_total", "Syncs besides the journal's own writes.", count(store.syncs)),
         ("corelog_read_bytes_total", "Bytes read from segments.", count(store.read_bytes)),
         (
+            "corelog_compactions_total",
+            "Passes of compaction over a partition.",
+            count(store.compactions),
+        ),
+        (
+            "corelog_compaction_read_bytes_total",
+            "Bytes read by compaction.",
+            count(store.compact_in_bytes),
+        ),
+        (
+            "corelog_compaction_written_bytes_total",
+            "Bytes written by compaction.",
+            count(store.compact_out_bytes),
+        ),
+        (
+            "corelog_compaction_waiting_bytes",
+            "Bytes of segments that can be compacted and are not yet.",
+            count(store.compact_waiting_bytes),
+        ),
+        (
+            "corelog_compaction_dirty_ratio_max",
+            "The largest share of a partition that is not compacted, from 0 to 1.",
+            count(store.compact_dirty_millionths) / 1e6,
+        ),
+        (
             "corelog_unflushed_bytes",
             "Bytes in journal and memory only.",
             count(store.unflushed_bytes),

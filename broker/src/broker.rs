@@ -217,6 +217,8 @@ fn store_config(context: &ShardContext, common: &Common) -> StoreConfig {
         // What waits for its segments is in the cache already; the rest is for groups and reads.
         cache_bytes: share - share / 8,
         unflushed_bytes,
+        compaction_bytes: settings::compaction_bytes(&common.config.kafka_settings)
+            .map_or(ours.compaction_bytes, |bytes| bytes / context.shards as u64),
         open_files_max: common.open_files / context.shards,
         ..ours
     }
@@ -284,6 +286,7 @@ impl Shard {
             self.world.spawn(TaskClass::Serve, accept_all(Rc::clone(&self), listener, dialect));
         }
         self.world.spawn(TaskClass::Background, sweep(Rc::clone(&self)));
+        self.world.spawn(TaskClass::Background, compact(Rc::clone(&self)));
         Ok(())
     }
 
@@ -335,6 +338,28 @@ async fn accept_all(shard: Rc<Shard>, listener: Rc<Listener>, dialect: Dialect) 
             accepted = 0;
         }
         shard.world.spawn(TaskClass::Serve, connection::serve(Rc::clone(&shard), stream, dialect));
+    }
+}
+
+/// Compacts the logs that need it, the one that needs it most first.
+async fn compact(shard: Rc<Shard>) {
+    while !shard.is_stopping() {
+        match shard.store.compact(shard.world.wall_ms()).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let since = shard.world.now();
+                while !shard.is_stopping() {
+                    let rested = shard.world.now().since(since);
+                    let left = settings::compaction_backoff(&shard).saturating_sub(rested);
+                    if left.is_zero() {
+                        break;
+                    }
+                    shard.world.sleep(left.min(SWEEP_EVERY)).await;
+                }
+            }
+            // A fenced store has said why.
+            Err(_) => return,
+        }
     }
 }
 

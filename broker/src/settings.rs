@@ -1,5 +1,7 @@
 //! Topic settings on their way to the log: from what was configured to what storage does.
 
+use std::time::Duration;
+
 use protocol::TopicId;
 use protocol::batch::Compression;
 use protocol::metadata::config::{
@@ -7,7 +9,7 @@ use protocol::metadata::config::{
 };
 use protocol::metadata::image::ConfigMap;
 use protocol::metadata::{Image, Record, Resource, Topic};
-use storage::LogConfig;
+use storage::{CompactionConfig, LogConfig};
 
 use crate::broker::Serving;
 use crate::config::BrokerConfig;
@@ -88,8 +90,31 @@ pub(crate) fn log_config(config: &TopicConfig) -> LogConfig {
         timestamp_after_max_ms: capped(config.timestamp_after_max_ms),
         flush_messages: capped(config.flush_messages),
         flush_ms: capped(config.flush_ms),
+        compaction: config.cleanup.compact.then(|| CompactionConfig {
+            dirty_ratio_min: config.min_cleanable_dirty_ratio,
+            lag_min_ms: capped(config.min_compaction_lag_ms),
+            lag_max_ms: capped(config.max_compaction_lag_ms),
+            delete_retention_ms: capped(config.delete_retention_ms),
+        }),
         ..LogConfig::default()
     }
+}
+
+/// How long compaction rests when there is nothing to do.
+pub(crate) fn compaction_backoff(shard: &Shard) -> Duration {
+    let image = shard.view.image();
+    let layers = Layers::new(&image, shard.node.broker_id, &shard.config.kafka_settings);
+    let value = broker_key("log.cleaner.backoff.ms").and_then(|key| layers.broker_value(key).0);
+    let millis = value.and_then(|text| text.trim().parse().ok()).unwrap_or(15_000);
+    // Never without a pause.
+    Duration::from_millis(millis).max(Duration::from_millis(10))
+}
+
+/// The memory in which all shards together hold keys while they compact, if it was set.
+pub(crate) fn compaction_bytes(at_start: &ConfigMap) -> Option<u64> {
+    let key = broker_key("log.cleaner.dedupe.buffer.size")?;
+    let text = at_start.get(key.name).map(String::as_str).or(key.default)?;
+    text.trim().parse().ok()
 }
 
 fn capped(value: u64) -> i64 {

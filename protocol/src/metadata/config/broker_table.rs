@@ -55,6 +55,10 @@ keys! {
         => "Which protocol each listener's name stands for.";
     "listeners": List = "PLAINTEXT://:9092", Any, Static, Always
         => "Where the broker listens.";
+    "log.cleaner.backoff.ms": Long = "15000", AtLeast(0), Dynamic, Always
+        => "How long compaction rests when no log needs it, in milliseconds.";
+    "log.cleaner.dedupe.buffer.size": Long = "134217728", AtLeast(0), Static, Always
+        => "The memory in which compaction holds keys, over all shards, in bytes. A log with more keys takes several passes.";
     "log.cleaner.delete.retention.ms": Long = "86400000", AtLeast(0), Dynamic, Always
         => "Stands below a topic's `delete.retention.ms`.";
     "log.cleaner.enable": Boolean = "true", Any, Static, Always
