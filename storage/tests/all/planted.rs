@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use protocol::batch::RawBatch;
 use protocol::crc::crc32c;
 use protocol::epoch::LeaderEpoch;
+use protocol::ids::TopicPartition;
 use runtime::sim::{DiskFaults, NodeId, Sim, SimDisk};
 use storage::{DataDir, Log, ReadError, ReadLimit, Rule, Store, StoreConfig};
 
@@ -89,12 +90,13 @@ pub fn recover(
     let segments = files(&disk, "log");
     let sim = Sim::new(random.next());
     sim.set_disk(NodeId(0), disk.clone());
-    let rules = sim.run(async |world| {
+    let recovered = sim.run(async |world| {
         let (store, report) = match open(&world, config).await {
             Ok(opened) => opened,
             Err(error) if damage.is_harmless() => panic!("{damage:?}: {error}"),
-            Err(_) => return [0; Rule::ALL.len()],
+            Err(_) => return ([0; Rule::ALL.len()], Vec::new()),
         };
+        let present: Vec<_> = store.logs().iter().map(|log| directory(log.partition())).collect();
         assert!(!damage.is_harmless() || report.lost.is_empty(), "{damage:?}: {:?}", report.lost);
         let mut swept = [0; Rule::ALL.len()];
         if damage == Damage::StrangePartition {
@@ -120,12 +122,14 @@ pub fn recover(
         finish(&store, damage).await;
         let mut rules = store.rules();
         rules.iter_mut().zip(swept).for_each(|(sum, count)| *sum += count);
-        rules
+        (rules, present)
     });
-    let rules = rules.unwrap_or_else(|stuck| panic!("{damage:?}: {stuck:?}"));
+    let (rules, present) = recovered.unwrap_or_else(|stuck| panic!("{damage:?}: {stuck:?}"));
     if damage == Damage::CheckpointStart && rules[Rule::R12 as usize] > 0 {
-        for segment in segments {
-            assert!(disk.peek(&segment).is_some(), "{} was deleted", segment.display());
+        // Where a partition was deleted, and the journal says so, its segments go.
+        let kept = |segment: &&PathBuf| present.iter().any(|dir| segment.starts_with(dir));
+        for segment in segments.iter().filter(kept) {
+            assert!(disk.peek(segment).is_some(), "{} was deleted", segment.display());
         }
     }
     Some(rules)
@@ -175,6 +179,19 @@ async fn read(log: &Log, known: &ModelLog, damage: Damage, strict: bool) {
     assert!(told.is_sorted_by_key(|range| range.start));
     let kept = log.log_end_offset().get() >= known.acked_end();
     assert!(kept || !damage.is_harmless(), "{damage:?}: {} ends early", log.partition());
+}
+
+/// Where a partition's files are.
+fn directory(partition: TopicPartition) -> PathBuf {
+    let id = partition.topic.get().map(|byte| format!("{byte:02x}")).concat();
+    let topic = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-");
+    PathBuf::from(format!("/data/topics/{topic}/{}", partition.index))
+}
+
+#[test]
+fn a_partitions_files_are_where_they_are_looked_for() {
+    let path = Path::new("/data/topics/01010101-0101-0101-0101-010101010101/1");
+    assert_eq!(directory(crate::model::partition(1)), path);
 }
 
 fn files(disk: &SimDisk, extension: &str) -> Vec<PathBuf> {
@@ -245,8 +262,8 @@ fn plant(damage: Damage, disk: &SimDisk, random: &mut Random) -> Option<()> {
         }
         Damage::CheckpointEpochs => patch_checkpoints(disk, |record| {
             let beyond = end_of(record) + 1_000_000;
-            if u32_at(record, 68) > 0 {
-                record[76..84].copy_from_slice(&beyond.to_le_bytes());
+            if u32_at(record, 76) > 0 {
+                record[84..92].copy_from_slice(&beyond.to_le_bytes());
             }
         }),
         Damage::CheckpointWatermark => patch_checkpoints(disk, |record| {
