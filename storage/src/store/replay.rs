@@ -2,6 +2,7 @@
 
 mod apply;
 mod finish;
+mod holes;
 
 use std::io;
 use std::rc::Rc;
@@ -10,6 +11,7 @@ use protocol::crc::crc32c;
 use protocol::ids::{PartitionIndex, TopicId, TopicPartition};
 use runtime::OpenOptions;
 
+use self::holes::Holes;
 use crate::bytes::Decoder;
 use crate::checkpoint::Checkpoint;
 use crate::config::LogConfig;
@@ -34,6 +36,7 @@ pub(crate) struct Replay {
     as_of: AsOf,
     loaded: Option<LoadedSlot>,
     outcome: Outcome,
+    holes: Holes,
 }
 
 /// What replay found besides the state.
@@ -57,7 +60,8 @@ struct At {
 
 impl Replay {
     pub(crate) fn new(inner: Rc<Inner>, chain: Chain) -> Self {
-        Self { inner, chain, as_of: AsOf::new(), loaded: None, outcome: Outcome::default() }
+        let (as_of, outcome) = (AsOf::new(), Outcome::default());
+        Self { inner, chain, as_of, loaded: None, outcome, holes: Holes::default() }
     }
 
     /// Starts from the logs of a checkpoint.

@@ -41,11 +41,14 @@ impl Replay {
         match *entry {
             Entry::Bytes { run, position, kind, bytes } => {
                 let placed = Carried { position, kind, bytes };
-                self.apply_bytes(&run, &placed, at, report);
+                if self.apply_bytes(&run, &placed, at, report) {
+                    self.holes.went_on(&run);
+                }
             }
             Entry::Extent { run, write_start, start, end, headers, .. } => {
                 let extent = Placed { write_start, start, end, headers };
                 self.apply_extent(&run, &extent, at, report);
+                self.holes.went_on(&run);
             }
             Entry::Create { log, topic, partition, epoch, first } => {
                 let Some(index) = PartitionIndex::new(partition) else { return };
@@ -162,6 +165,7 @@ impl Replay {
                 }
             }
         });
+        self.holes.adopted(&state);
         log.with_state_mut(|it| *it = state);
     }
 
@@ -182,15 +186,16 @@ impl Replay {
         true
     }
 
+    /// Returns whether the log went on with the run: a repetition may be refused.
     fn apply_bytes(
         &mut self,
         run: &Run,
         carried: &Carried<'_>,
         at: At,
         report: &mut RecoveryReport,
-    ) {
+    ) -> bool {
         let Carried { position, kind, bytes } = *carried;
-        let Some(log) = self.log(run.log) else { return };
+        let Some(log) = self.log(run.log) else { return true };
         let new = kind == Carriage::Whole && !self.is_reflected(run.log, at);
         if new && self.begin_run(&log, run, at, report) {
             log.with_state_mut(|state| {
@@ -207,14 +212,24 @@ impl Replay {
             });
         }
         let segment = |state: &LogState| state.segment(run.segment).and_then(in_journal);
-        let Some((flushed, length)) = log.with_state(segment) else { return };
+        let Some((flushed, length)) = log.with_state(segment) else { return true };
         if kind == Carriage::Repeated && position as usize + bytes.len() > length as usize {
             // The groups that held them first are damaged: what was lost with them is said there.
-            return;
+            return false;
         }
         let skipped = flushed.saturating_sub(position) as usize;
-        let Some(bytes) = bytes.get(skipped..).filter(|bytes| !bytes.is_empty()) else { return };
+        let Some(bytes) = bytes.get(skipped..).filter(|bytes| !bytes.is_empty()) else {
+            return true;
+        };
         let position = position + skipped as u32;
+        match kind {
+            Carriage::Whole => self.holes.skipped(&log, run, position),
+            Carriage::Repeated if append_at(&log, run.segment, flushed) < position => {
+                return false;
+            }
+            Carriage::Continues | Carriage::Repeated => {}
+        }
+        self.holes.fill(run, position..position + bytes.len() as u32);
         let inner = self.inner.clone();
         with_part(&log, run.segment, flushed, |part| {
             let mut made = |start, capacity| {
@@ -229,6 +244,7 @@ impl Replay {
             part.push(&inner.world, bytes, chunk_bytes, &mut made);
             part.mark(at.generation, position, position + bytes.len() as u32);
         });
+        true
     }
 
     fn apply_extent(
@@ -263,6 +279,7 @@ impl Replay {
         }
         let segment = log.with_state(|state| state.segment(run.segment).and_then(in_journal));
         let Some((flushed, _)) = segment.filter(|(flushed, _)| *flushed < end) else { return };
+        self.holes.skipped(&log, run, write_start);
         let inner = self.inner.clone();
         let flushed = with_part(&log, run.segment, flushed, |part| {
             part.named = true;
@@ -292,6 +309,14 @@ fn place(state: &mut LogState, placement: &Placement<'_>, crc: impl FnOnce(u32) 
     if fits {
         state.place(placement, crc);
     }
+}
+
+/// Where memory of a segment ends.
+pub(super) fn append_at(log: &Log, base: i64, flushed: u32) -> u32 {
+    log.with_parts(|parts| {
+        let part = parts.iter().find(|part| part.base == base);
+        part.map_or_else(|| round_down(flushed), |part| part.append_at)
+    })
 }
 
 /// The part of a segment, made if it is not there.

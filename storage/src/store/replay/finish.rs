@@ -67,7 +67,9 @@ impl Replay {
             });
             cut.collect()
         });
-        for (first, next) in missing {
+        let holes = log.with_state(|state| self.holes.of(state));
+        let holes = holes.into_iter().map(|lost| (lost.start, lost.end));
+        for (first, next) in missing.into_iter().chain(holes) {
             report.hit(Rule::R4);
             self.lose(log, first, next, report);
         }
@@ -103,7 +105,7 @@ impl Replay {
 }
 
 /// The first offset of a segment at or beyond a position, as far as its open regions tell.
-fn first_beyond(segment: &SegmentState, position: u32) -> i64 {
+pub(super) fn first_beyond(segment: &SegmentState, position: u32) -> i64 {
     let at = segment.pending.partition_point(|it| it.position < position);
     let before = at.checked_sub(1).and_then(|at| segment.pending.get(at));
     before.map_or(segment.base, |it| segment.base + i64::from(it.relative))
