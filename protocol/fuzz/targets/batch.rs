@@ -44,6 +44,10 @@ fn build(script: &mut Script<'_>) -> Vec<u8> {
     let shape = script.byte();
     let codec = Compression::ALL[usize::from(shape & 7) % Compression::ALL.len()];
     let mut batch = BatchBuilder::new(codec);
+    // Two levels of gzip: the first writes other blocks than the default, and costs less.
+    if codec == Compression::Gzip && shape >> 6 != 0 {
+        batch.set_level(1);
+    }
     if shape & 8 != 0 {
         let id = ProducerId::new(script.number().max(0)).expect("not negative");
         let epoch = ProducerEpoch::new(i16::from(script.byte())).expect("not negative");
