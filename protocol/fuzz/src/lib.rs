@@ -1,8 +1,11 @@
-//! What the fuzz targets share: an allocator that counts, and the table of everything that can be decoded.
+//! What the fuzz targets share: an allocator that counts, decompression under its bound, and the table of everything that
+//! can be decoded.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use protocol::Compression;
+use protocol::batch::compress::decompress_into;
 use protocol::kafka::Api;
 use protocol::wire::Version;
 
@@ -43,6 +46,21 @@ pub fn bounded<'a, T>(input: &'a [u8], base_bytes: usize, decode: impl FnOnce(&'
     let allowed = 8 * input.len() + base_bytes;
     assert!(allocated <= allowed, "{} bytes in, {allocated} allocated", input.len());
     decoded
+}
+
+/// What the codecs allocate besides their output. zstd's own share is allocated by C and not seen here; what it may hold
+/// is bounded by its window, and by the memory that `ci/fuzz` leaves the process.
+const CODEC_BYTES: usize = 1 << 20;
+
+/// Decompresses, and insists that it allocated no more than the bound, its output and the codec's buffers.
+pub fn unpack(codec: Compression, packed: &[u8], limit_bytes: usize) -> Option<Vec<u8>> {
+    let mut output = Vec::new();
+    // Growth doubles, so all steps together take no more than twice the last.
+    let base = 2 * limit_bytes + CODEC_BYTES;
+    let done = bounded(packed, base, |it| decompress_into(codec, it, limit_bytes, &mut output));
+    assert!(output.len() <= limit_bytes);
+    assert!(output.capacity() <= limit_bytes.max(packed.len()) * 2 + 64);
+    done.is_ok().then_some(output)
 }
 
 /// Every API in every version served, in a fixed order.

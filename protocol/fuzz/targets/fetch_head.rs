@@ -1,11 +1,12 @@
 //! Fetch responses written around their records are the declared ones, byte for byte.
 #![no_main]
 
+use fuzz::bounded;
 use libfuzzer_sys::fuzz_target;
 use protocol::kafka::Api;
 use protocol::kafka::fetch::FetchResponse;
 use protocol::kafka::fetch::head::{FetchHead, FetchWriter};
-use protocol::reader::Reader;
+use protocol::reader::{ALLOCATED_BASE, Reader};
 use protocol::wire::{EncodeError, Version, Wire};
 
 /// Writes the response with its records outside, and joins the two.
@@ -42,9 +43,10 @@ fuzz_target!(|input: &[u8]| {
     let numbers: Vec<i16> = Api::Fetch.served().collect();
     let number = numbers[usize::from(choice) % numbers.len()];
     let version = Api::Fetch.version(number).expect("a served version");
-    let Ok(mut response) = FetchResponse::decode(&mut Reader::response(body), version) else {
-        return;
-    };
+    let decoded = bounded(body, ALLOCATED_BASE, |body| {
+        FetchResponse::decode(&mut Reader::response(body), version)
+    });
+    let Ok(mut response) = decoded else { return };
     // The writer always sends a length: null records are empty ones to it.
     for partition in response.responses.iter_mut().flat_map(|topic| &mut topic.partitions) {
         partition.records.get_or_insert_default();

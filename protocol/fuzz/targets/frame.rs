@@ -1,6 +1,7 @@
 //! The frame splitter: however a stream is cut into chunks, the same frames and the same fault come out.
 #![no_main]
 
+use fuzz::bounded;
 use libfuzzer_sys::fuzz_target;
 use protocol::frame::{FrameError, Front, front};
 
@@ -13,7 +14,7 @@ type Cut = (Vec<usize>, Result<usize, FrameError>);
 fn whole(mut stream: &[u8]) -> Cut {
     let mut frames = Vec::new();
     loop {
-        match front(stream, MAX_BYTES) {
+        match bounded(stream, 0, |it| front(it, MAX_BYTES)) {
             Ok(Front::Frame { frame, rest }) => {
                 assert_eq!(stream.len(), 4 + frame.len() + rest.len());
                 assert!((8..=MAX_BYTES).contains(&frame.len()));
@@ -33,7 +34,7 @@ fn whole(mut stream: &[u8]) -> Cut {
 fn chunked(stream: &[u8], mut lengths: u32) -> Cut {
     let (mut frames, mut start, mut end) = (Vec::new(), 0, 0);
     loop {
-        match front(&stream[start..end], MAX_BYTES) {
+        match bounded(&stream[start..end], 0, |it| front(it, MAX_BYTES)) {
             Ok(Front::Frame { frame, .. }) => {
                 frames.push(frame.len());
                 start += 4 + frame.len();
