@@ -133,7 +133,8 @@ pub(crate) fn decide(start: &Start, scan: &RingScan, bad: &BTreeSet<u64>) -> Cha
     chain
 }
 
-/// The group that continues the chain at `end`.
+/// The group that continues the chain at `end`: of two, that of the newer incarnation, which found
+/// that the older one does not count and went on in the next ring file.
 fn linked(
     by_sequence: &BTreeMap<u64, Vec<Found>>,
     end: &Anchor,
@@ -151,7 +152,12 @@ fn linked(
             && header.incarnation >= newest
             && (header.position == end.position || header.position == next_generation)
     };
-    by_sequence.get(&end.sequence)?.iter().find(fits).copied()
+    by_sequence
+        .get(&end.sequence)?
+        .iter()
+        .filter(fits)
+        .max_by_key(|found| found.header.incarnation)
+        .copied()
 }
 
 /// The group where the chain goes on after a gap.
