@@ -248,6 +248,7 @@ impl Inner {
         drop(held);
         // Before the entry is durable a crash goes back to the old segments.
         self.durable(ticket.0).await.map_err(|_fenced| Stopped::Changed)?;
+        self.settled().await.map_err(|_fenced| Stopped::Changed)?;
         let names: Vec<SegmentName> = old.iter().map(SegmentState::name).collect();
         self.remove_segment_files(log, &names).await;
         Ok(())

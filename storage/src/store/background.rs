@@ -28,6 +28,7 @@ impl Inner {
                 let gone = log.retain(self, now_ms);
                 if !gone.is_empty() {
                     self.durable(log.last_ticket().0).await?;
+                    self.settled().await?;
                     self.remove_segments(&log, &gone).await;
                 }
             }
@@ -70,6 +71,9 @@ impl Inner {
 
     /// Removes, or sets aside, the files of a log whose deletion is durable.
     pub(crate) async fn remove_files(self: &Rc<Self>, log: Log) {
+        if self.settled().await.is_err() {
+            return;
+        }
         while log.is_flushing() {
             let landed = self.landed.notified();
             self.update_dirty(&log);

@@ -67,6 +67,15 @@ impl Inner {
         }
     }
 
+    /// Waits until the journal says of everything that is durable that it is. Files whose removal
+    /// was decided in a group go only then: replay takes an extent that is not there for one that
+    /// was never written, unless a later group says that it was, and ends the chain at its group.
+    pub(crate) async fn settled(&self) -> Result<(), Fenced> {
+        let sequence = self.gathers.borrow_mut().add_marker(self.config.tuning.group_bytes);
+        self.wake_writer.notify_one();
+        self.durable(sequence).await
+    }
+
     /// Waits for a group.
     pub(crate) async fn durable(&self, sequence: u64) -> Result<(), Fenced> {
         poll_fn(|context| {
