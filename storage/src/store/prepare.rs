@@ -105,8 +105,11 @@ impl Inner {
             Some(file) => file,
             None => {
                 let path = self.paths.segment(log.partition(), base);
-                let options = OpenOptions { create: !named, write: true, synchronous: false };
-                self.files.put(key, self.disk.open(&path, options).await?)
+                let (file, made) = self.open_or_make(log, path, !named).await?;
+                if made && named {
+                    names = vec![self.paths.partition(log.partition())];
+                }
+                self.files.put(key, file)
             }
         };
         let length = file.len().await?;
@@ -176,8 +179,28 @@ impl Inner {
             return Ok((file, create));
         }
         let path = self.paths.index(log.partition(), base);
+        let (file, made) = self.open_or_make(log, path, create).await?;
+        Ok((self.files.put(key, file), made))
+    }
+
+    /// Opens a file of a log to write to, and tells whether it may just have been made. One that
+    /// should be there and is not is made, too: its bytes are lost, and reads say so, but the other
+    /// logs of the shard go on.
+    async fn open_or_make(
+        &self,
+        log: &Log,
+        path: PathBuf,
+        create: bool,
+    ) -> io::Result<(File, bool)> {
         let options = OpenOptions { create, write: true, synchronous: false };
-        let file = self.disk.open(path, options).await?;
-        Ok((self.files.put(key, file), create))
+        match self.disk.open(&path, options).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !create && !log.is_going() => {
+                tracing::error!(path = %path.display(), "a file is gone and is made anew");
+                self.disk.create_dir_all(self.paths.partition(log.partition())).await?;
+                let options = OpenOptions { create: true, ..options };
+                Ok((self.disk.open(&path, options).await?, true))
+            }
+            opened => Ok((opened?, create)),
+        }
     }
 }
