@@ -142,6 +142,11 @@ async fn load_start(
     for dir in [&paths.shard, &paths.root.join("shards"), &paths.root] {
         disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
     }
+    // Nor may what it says be in a cache only: ring files that it lets go are written to from now on.
+    let options = OpenOptions { create: false, write: true, synchronous: false };
+    let file = disk.open(&path, options).await.map_err(io_error("open", &path))?;
+    file.sync().await.map_err(io_error("sync", &path))?;
+    file.close().await.map_err(io_error("close", &path))?;
     let bytes_max = SUPERBLOCK_COPIES * PAGE_BYTES;
     let bytes = disk.read_to_end(&path, bytes_max).await.map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => OpenError::Journal("the superblock is too long"),

@@ -12,8 +12,10 @@ use runtime::{ShardId, World};
 
 use crate::{
     AppendContext, DataDir, Identity, Log, LogConfig, OpenError, Origin, ReadError, ReadLimit,
-    RecoveryReport, Rule, Store, StoreConfig,
+    RecoveryReport, Rule, Store, StoreConfig, Ticket,
 };
+
+mod order;
 
 const RING: &str = "/data/shards/0/ring-0";
 
@@ -43,7 +45,8 @@ async fn open(world: &World) -> (Store, RecoveryReport) {
     try_open(world).await.expect("it opens")
 }
 
-async fn append(store: &Store, log: &Log, bytes: usize) {
+/// Appends a batch of one record; the ticket tells when it is durable.
+fn append_soon(log: &Log, bytes: usize) -> Ticket {
     let mut builder = BatchBuilder::new(Compression::None);
     builder.append(None, Some(&vec![9; bytes]), &[], 1_700_000_000_000).unwrap();
     let mut batch = Vec::new();
@@ -54,8 +57,11 @@ async fn append(store: &Store, log: &Log, bytes: usize) {
         origin: Origin::Client,
         max_timestamp: None,
     };
-    let appended = log.append(&RawBatch(&batch).check().unwrap(), context).unwrap();
-    store.durable(appended.ticket).await.unwrap();
+    log.append(&RawBatch(&batch).check().unwrap(), context).unwrap().ticket
+}
+
+async fn append(store: &Store, log: &Log, bytes: usize) {
+    store.durable(append_soon(log, bytes)).await.unwrap();
 }
 
 async fn create(store: &Store, index: i32) -> Log {

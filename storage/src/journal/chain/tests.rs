@@ -211,3 +211,23 @@ fn a_link_that_does_not_fit_below_the_mark_is_a_discontinuity() {
     assert_eq!(chain.gaps[0].cause, Cause::Discontinuous);
     assert_eq!(chain.groups.len(), 3);
 }
+
+#[test]
+fn of_two_groups_that_continue_the_chain_the_newer_incarnation_counts() {
+    // The extents of group 3 did not hold: the next start went on in the next generation.
+    let mut ring = Ring::new();
+    for durable in [0, 4096, 4096 * 2] {
+        ring.push(durable);
+    }
+    let void = ring.scan.groups[2];
+    ring.next =
+        Anchor { position: FILE, sequence: void.header.sequence, prev_hash: void.header.prev_hash };
+    ring.incarnation = 2;
+    for durable in [4096 * 2, FILE + 4096] {
+        ring.push(durable);
+    }
+    let chain = ring.decide();
+    let incarnations: Vec<_> = chain.groups.iter().map(|it| it.header.incarnation).collect();
+    assert_eq!(incarnations, [1, 1, 2, 2]);
+    assert!(chain.gaps.is_empty());
+}
