@@ -86,7 +86,8 @@ pub enum ReadError {
         /// The offset after the last.
         end: Offset,
     },
-    /// These offsets are lost or damaged here. Reading may go on at the end of the range.
+    /// These offsets, of those asked for, are lost or damaged here. Reading may go on at the end of
+    /// the range.
     #[error("offsets {}..{} are lost", .0.start, .0.end)]
     Lost(Range<i64>),
     /// The device failed.

@@ -143,7 +143,10 @@ impl Log {
         };
         if let Some(damaged) = first_damaged(&regions, &choice, first) {
             let entry = choice.entries[damaged];
-            let lost = base + i64::from(entry.relative)..choice.region_end_offset(damaged, base);
+            // Of a region with a loss in it that is known, what lies before may be in memory yet.
+            let known = self.with_state(|state| state.lost_before(from)).unwrap_or(base);
+            let lost = (base + i64::from(entry.relative)).max(known)
+                ..choice.region_end_offset(damaged, base);
             if !self.unchanged(base, &entry) {
                 return Ok(None);
             }

@@ -260,7 +260,7 @@ impl Log {
             });
         }
         if let Some(lost) = state.quarantined_at(from) {
-            return Err(ReadError::Lost(lost));
+            return Err(ReadError::Lost(from..lost.end));
         }
         let damage = state.quarantined.partition_point(|it| it.end <= from);
         let damage = state.quarantined.get(damage).map_or(i64::MAX, |it| it.start);

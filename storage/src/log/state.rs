@@ -270,6 +270,12 @@ impl LogState {
         self.quarantined.splice(at..at + overlapping, [merged]);
     }
 
+    /// Where the last lost range ends that lies below an offset.
+    pub(crate) fn lost_before(&self, offset: i64) -> Option<i64> {
+        let at = self.quarantined.partition_point(|it| it.end <= offset);
+        Some(self.quarantined.get(at.checked_sub(1)?)?.end)
+    }
+
     /// The lost range that holds `offset`.
     pub(crate) fn quarantined_at(&self, offset: i64) -> Option<Range<i64>> {
         let at = self.quarantined.partition_point(|it| it.end <= offset);
