@@ -96,7 +96,8 @@ pub fn recover(
             Err(error) if damage.is_harmless() => panic!("{damage:?}: {error}"),
             Err(_) => return ([0; Rule::ALL.len()], Vec::new()),
         };
-        let present: Vec<_> = store.logs().iter().map(|log| directory(log.partition())).collect();
+        let offline = store.logs().into_iter().filter(Log::is_offline);
+        let broken: Vec<_> = offline.map(|log| directory(log.partition())).collect();
         assert!(!damage.is_harmless() || report.lost.is_empty(), "{damage:?}: {:?}", report.lost);
         let mut swept = [0; Rule::ALL.len()];
         if damage == Damage::StrangePartition {
@@ -122,12 +123,13 @@ pub fn recover(
         finish(&store, damage).await;
         let mut rules = store.rules();
         rules.iter_mut().zip(swept).for_each(|(sum, count)| *sum += count);
-        (rules, present)
+        (rules, broken)
     });
-    let (rules, present) = recovered.unwrap_or_else(|stuck| panic!("{damage:?}: {stuck:?}"));
+    let (rules, broken) = recovered.unwrap_or_else(|stuck| panic!("{damage:?}: {stuck:?}"));
     if damage == Damage::CheckpointStart && rules[Rule::R12 as usize] > 0 {
-        // Where a partition was deleted, and the journal says so, its segments go.
-        let kept = |segment: &&PathBuf| present.iter().any(|dir| segment.starts_with(dir));
+        // Segments go where a partition was deleted, and where one was made after the checkpoint
+        // and trimmed: the journal says so.
+        let kept = |segment: &&PathBuf| broken.iter().any(|dir| segment.starts_with(dir));
         for segment in segments.iter().filter(kept) {
             assert!(disk.peek(segment).is_some(), "{} was deleted", segment.display());
         }
@@ -176,7 +178,7 @@ async fn read(log: &Log, known: &ModelLog, damage: Damage, strict: bool) {
             }
         }
     }
-    assert!(told.is_sorted_by_key(|range| range.start));
+    assert!(told.is_sorted_by_key(|range| range.start), "{damage:?}: {told:?}");
     let kept = log.log_end_offset().get() >= known.acked_end();
     assert!(kept || !damage.is_harmless(), "{damage:?}: {} ends early", log.partition());
 }
