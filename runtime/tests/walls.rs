@@ -221,13 +221,19 @@ fn w1_an_idle_shard_uses_no_cpu() {
         let listener = world.listen(any_port(), ListenOptions::default()).await.unwrap();
         world.spawn(TaskClass::Serve, echo(world.clone(), listener));
         world.sleep(Duration::from_millis(500)).await;
-        let before = cpu_time();
-        world.sleep(Duration::from_secs(2)).await;
-        cpu_time() - before
+        let mut windows = Vec::new();
+        for _ in 0..3 {
+            let before = cpu_time();
+            world.sleep(Duration::from_secs(2)).await;
+            windows.push(cpu_time() - before);
+        }
+        windows
     })
     .unwrap();
-    println!("an idle shard used {used:?} of 2 s");
-    assert!(used < Duration::from_millis(10), "{used:?}");
+    println!("an idle shard used {used:?} of 2 s each");
+    // What neighbours on the machine add comes and goes; what the shard does itself is in all.
+    let least = used.iter().min().unwrap();
+    assert!(*least < Duration::from_millis(10), "{used:?}");
 }
 
 #[test]

@@ -482,7 +482,7 @@ fn a_failed_sync_or_write_fences_for_good() {
             assert!(store.flush().await.is_err());
             assert!(store.fenced().is_some());
             let ticket = store.newest_ticket();
-            assert!(store.durable(crate::Ticket(ticket.0 + 1)).await.is_err());
+            assert!(store.durable(Ticket(ticket.0 + 1)).await.is_err());
             assert!(
                 store.create(partition(1), LogConfig::default(), LeaderEpoch::ZERO).await.is_err()
             );
