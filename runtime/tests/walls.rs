@@ -214,26 +214,39 @@ fn cpu_time() -> Duration {
     Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
 }
 
+/// How often this thread went to sleep by itself.
+fn sleeps() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
 #[test]
-fn w1_an_idle_shard_uses_no_cpu() {
+fn w1_an_idle_shard_sleeps_and_beats_slowly() {
     let _alone = alone();
-    let used = block_on(|world| async move {
+    let windows = block_on(|world| async move {
         let listener = world.listen(any_port(), ListenOptions::default()).await.unwrap();
         world.spawn(TaskClass::Serve, echo(world.clone(), listener));
         world.sleep(Duration::from_millis(500)).await;
         let mut windows = Vec::new();
         for _ in 0..3 {
-            let before = cpu_time();
+            let (slept, used) = (sleeps(), cpu_time());
             world.sleep(Duration::from_secs(2)).await;
-            windows.push(cpu_time() - before);
+            windows.push((sleeps() - slept, cpu_time() - used));
         }
         windows
     })
     .unwrap();
-    println!("an idle shard used {used:?} of 2 s each");
-    // What neighbours on the machine add comes and goes; what the shard does itself is in all.
-    let least = used.iter().min().unwrap();
-    assert!(*least < Duration::from_millis(10), "{used:?}");
+    println!("an idle shard's sleeps and CPU in 2 s each: {windows:?}");
+    // An idle shard beats 20 times in 2 s and sleeps up to three times for each; with the busy beat
+    // it sleeps some 390 times. What neighbours on the machine add comes and goes; what the shard
+    // does itself is in every window.
+    let sleeps = windows.iter().map(|window| window.0).min().unwrap();
+    assert!((10..200).contains(&sleeps), "{windows:?}");
+    // A wake-up costs what the machine makes it cost, up to a millisecond in an unoptimized build
+    // on a small virtual machine. A shard that polls uses all of the 2 s.
+    let used = windows.iter().map(|window| window.1).min().unwrap();
+    assert!(used < Duration::from_millis(100), "{windows:?}");
 }
 
 #[test]
