@@ -186,6 +186,8 @@ impl Appending {
                 }
                 async move {
                     there.settle(&shard).await;
+                    // Nobody could wait for room before these were appended: the answer waits.
+                    shard.room().await;
                     there.outcomes
                 }
             });

@@ -217,6 +217,7 @@ fn store_config(context: &ShardContext, common: &Common) -> StoreConfig {
         // What waits for its segments is in the cache already; the rest is for groups and reads.
         cache_bytes: share - share / 8,
         unflushed_bytes,
+        request_bytes: common.config.limits.request_max_bytes.into(),
         compaction_bytes: settings::compaction_bytes(&common.config.kafka_settings)
             .map_or(ours.compaction_bytes, |bytes| bytes / context.shards as u64),
         open_files_max: common.open_files / context.shards,

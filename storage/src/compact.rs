@@ -106,6 +106,9 @@ struct Pass<'a> {
     now_ms: i64,
     /// The last offsets of producers that are remembered.
     producers: Vec<i64>,
+    /// A batch was met that cannot be looked into. What is deleted in it stays deleted only while
+    /// the tombstones behind it stay.
+    opaque: bool,
     pace: Pace,
 }
 
@@ -201,6 +204,7 @@ impl Inner {
             settings,
             now_ms,
             producers: log.with_state(|state| state.producers.last_offsets()),
+            opaque: false,
             pace: Pace::new(self),
         };
         let upto = pass.read_keys(&segments, backlog.from..until).await?;
@@ -374,7 +378,7 @@ impl Pass<'_> {
     }
 
     /// What stays of a batch: `None` is nothing, `Some(None)` the batch as it is.
-    async fn remains(&self, batch: &CheckedBatch<'_>, last: bool) -> Option<Option<Vec<u8>>> {
+    async fn remains(&mut self, batch: &CheckedBatch<'_>, last: bool) -> Option<Option<Vec<u8>>> {
         if batch.is_control() || batch.base_offset().get() >= self.upto {
             return Some(None);
         }
@@ -388,12 +392,16 @@ impl Pass<'_> {
         let section = match batch.compression() {
             Compression::None => batch.record_bytes(),
             Compression::Gzip | Compression::Snappy | Compression::Lz4 | Compression::Zstd => {
-                let Some(bytes) = scan::unpack(self.store, batch).await else { return Some(None) };
+                let Some(bytes) = scan::unpack(self.store, batch).await else {
+                    self.opaque = true;
+                    return Some(None);
+                };
                 unpacked = bytes;
                 &unpacked
             }
         };
-        let expired = batch.delete_horizon().is_some_and(|horizon| horizon <= self.now_ms);
+        let expired =
+            !self.opaque && batch.delete_horizon().is_some_and(|horizon| horizon <= self.now_ms);
         let horizon = self.now_ms.saturating_add(self.settings.delete_retention_ms);
         let thinned = batch.thin(section, horizon, |record| {
             let Some(key) = record.key else { return false };
@@ -402,7 +410,11 @@ impl Pass<'_> {
         });
         match thinned {
             // Records that cannot be read are nobody's to remove.
-            Err(_) | Ok(Remains::Untouched) => Some(None),
+            Err(_) => {
+                self.opaque = true;
+                Some(None)
+            }
+            Ok(Remains::Untouched) => Some(None),
             Ok(Remains::Nothing) => kept.then(|| Some(batch.emptied().to_vec())),
             Ok(Remains::Some(thinned)) => match scan::pack(self.store, thinned).await {
                 Some(packed) => Some(Some(packed)),

@@ -26,8 +26,11 @@ pub struct StoreConfig {
     /// Memory for bytes of logs, those that are in the journal only included: the tails that readers
     /// get without the disk.
     pub cache_bytes: u64,
-    /// Memory for bytes that are in the journal only; beyond it appends are refused for a while.
+    /// Memory for bytes that are in the journal only; beyond it nobody gets room for a while.
     pub unflushed_bytes: u64,
+    /// What somebody who was given room may append at most, in bytes. Beyond both together appends
+    /// are refused.
+    pub request_bytes: u64,
     /// Memory for the keys of one pass of compaction.
     pub compaction_bytes: u64,
     /// Producers remembered, over all logs of the shard.
@@ -85,6 +88,7 @@ impl StoreConfig {
             journal_bytes: 512 << 20,
             cache_bytes: 448 << 20,
             unflushed_bytes: 256 << 20,
+            request_bytes: 100 << 20,
             compaction_bytes: 64 << 20,
             producers_max: 100_000,
             producer_expiration_ms: 24 * 60 * 60 * 1000,

@@ -164,6 +164,19 @@ pub enum OpenError {
     /// No copy of the superblock or of the checkpoint is intact, or the ring cannot be read (R6).
     #[error("{0}: the shard's journal cannot be recovered")]
     Journal(&'static str),
+    /// A file of the ring that may have held groups is gone, or shorter than it was.
+    #[error(
+        "{} is {what}: what was in it only would be lost. Put it back; to go on without it, put {bytes} zero bytes there",
+        path.display()
+    )]
+    Ring {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+        /// How long it was.
+        bytes: u64,
+    },
     /// A setting that cannot be.
     #[error("{0}")]
     Config(&'static str),

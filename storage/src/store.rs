@@ -34,7 +34,7 @@ use std::rc::Rc;
 use protocol::epoch::LeaderEpoch;
 use protocol::ids::TopicPartition;
 use protocol::offset::Offset;
-use runtime::sync::Notify;
+use runtime::sync::{Notify, Semaphore};
 use runtime::{Disk, World};
 
 use crate::config::{LogConfig, StoreConfig};
@@ -77,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) flight: RefCell<VecDeque<Flying>>,
     pub(crate) ring: RefCell<Ring>,
     pub(crate) superblock: RefCell<Superblock>,
+    /// Of those who write it, one at a time.
+    pub(crate) superblock_turn: Semaphore,
     pub(crate) incarnation: Cell<u32>,
     /// Every group up to this sequence is durable.
     pub(crate) durable_sequence: Cell<u64>,
@@ -254,7 +256,8 @@ impl Store {
         self.0.fence.borrow().clone()
     }
 
-    /// Waits until an append of ordinary size would not be refused for want of room.
+    /// Waits while more is in memory than there should be, or the file system is full. Whoever
+    /// appends after this in the same turn, one request's batches, is not refused for want of room.
     ///
     /// # Errors
     /// The directory is fenced.
@@ -264,7 +267,7 @@ impl Store {
             if self.0.refuses() {
                 return Err(Fenced);
             }
-            if self.0.has_room(0) {
+            if self.0.has_room() {
                 return Ok(());
             }
             changed.await;
@@ -357,14 +360,16 @@ impl Inner {
         self.closing.get() || self.fence.borrow().is_some()
     }
 
-    /// Whether that many bytes may be appended.
-    pub(crate) fn has_room(&self, bytes: u64) -> bool {
-        let unflushed = self.unflushed.get();
-        // The flusher rests while no more than that is used, so up to there a batch of any size is
-        // taken: refusing it would refuse it for ever.
-        let limit = self.config.unflushed_bytes;
-        let memory = unflushed + bytes <= limit || unflushed <= self.flush_from();
-        memory && !self.disk_full.get()
+    /// Whether appends need not wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.unflushed.get() < self.config.unflushed_bytes && !self.disk_full.get()
+    }
+
+    /// Whether an append is refused. Those who wait for room first go beyond the limit by what one
+    /// of them brings; this is for those who cannot wait, and for a disk that lets nobody in.
+    pub(crate) fn is_full(&self) -> bool {
+        let limit = self.config.unflushed_bytes.saturating_add(self.config.request_bytes);
+        self.unflushed.get() >= limit || self.disk_full.get()
     }
 
     /// Adds an entry for a log; returns its ticket.
@@ -416,7 +421,7 @@ impl Inner {
 
     pub(crate) fn sub_unflushed(&self, bytes: u32) {
         self.unflushed.set(self.unflushed.get().saturating_sub(u64::from(bytes)));
-        if bytes > 0 && self.room.waiting() > 0 && self.has_room(0) {
+        if bytes > 0 && self.room.waiting() > 0 && self.has_room() {
             self.room.notify_all();
         }
     }

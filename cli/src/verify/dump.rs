@@ -71,9 +71,10 @@ fn superblocks(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
         match superblock::parse(block, u32_at(block, 40)) {
             Ok(found) => writeln!(
                 out,
-                "copy {copy}: journal {} sequence {} ring files of {} checkpoint {} replay at {} (group {}) durable {} incarnation {}",
+                "copy {copy}: journal {} sequence {} {} ring files of {} checkpoint {} replay at {} (group {}) durable {} incarnation {}",
                 uuid_text(found.uuid),
                 found.sequence,
+                found.ring_files,
                 found.ring_file_bytes,
                 found.checkpoint,
                 found.replay_position,

@@ -10,6 +10,8 @@ use super::{CannotCheck, Directory, Report};
 
 const HEADER_BYTES: usize = 128;
 const HEADER_CRC_AT: usize = 8;
+/// More ring files than that there never are.
+const SLOTS_MAX: u32 = 1024;
 
 /// A group whose checksums hold and that lies where it says.
 #[derive(Debug, Clone)]
@@ -49,6 +51,9 @@ pub(super) fn read(
     report: &mut Report,
 ) -> Result<Ring, CannotCheck> {
     let mut ring = Ring::default();
+    for slot in (0..superblock.ring_files.min(SLOTS_MAX)).filter(|slot| !slots.contains(slot)) {
+        report.find(&shard_dir.join(format!("ring-{slot}")), None, "the ring file is missing");
+    }
     for &slot in slots {
         let path = shard_dir.join(format!("ring-{slot}"));
         let bytes = directory.read(&path)?;

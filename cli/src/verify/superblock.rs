@@ -24,6 +24,8 @@ pub(super) struct Superblock {
     pub(super) incarnation: u32,
     /// The directory it was made in.
     pub(super) directory: [u8; 16],
+    /// 0: nobody counted them.
+    pub(super) ring_files: u32,
 }
 
 /// Reads all copies, reports those that do not hold, and answers the newest that does.
@@ -87,6 +89,7 @@ pub(super) fn parse(block: &[u8], shard: u32) -> Result<Superblock, String> {
         durable_position: u64_at(block, 88),
         incarnation: u32_at(block, 96),
         directory: block[100..116].try_into().expect("sixteen bytes"),
+        ring_files: u32_at(block, 116),
     };
     if !found.ring_file_bytes.is_power_of_two() || found.ring_file_bytes < RING_FILE_BYTES_MIN {
         return Err(format!("a ring file size of {} is not possible", found.ring_file_bytes));

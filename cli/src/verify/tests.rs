@@ -181,6 +181,8 @@ fn missing_and_unexplained_files_are_found() {
         if file.ends_with("ring-0") {
             let notes = check(fixture.dir.path()).unwrap();
             assert!(found.iter().any(|it| it.what.contains("no batch")), "{found:?} {notes:?}");
+            let said = |it: &Finding| it.what == "the ring file is missing" && it.file == file;
+            assert!(found.iter().any(said), "{found:?}");
             continue;
         }
         assert!(found.iter().any(|it| it.what.contains(what)), "{}: {found:?}", file.display());

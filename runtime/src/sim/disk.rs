@@ -160,6 +160,15 @@ impl SimDisk {
         Some(bytes)
     }
 
+    /// Takes a file away for good.
+    pub fn lose(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let mut image = self.0.image.borrow_mut();
+        image.file(path.as_ref())?;
+        image.remove(path.as_ref());
+        image.sync_all_names();
+        Ok(())
+    }
+
     /// Damages a file for good: flips one bit of the byte at `position`.
     pub fn flip(&self, path: impl AsRef<Path>, position: u64, bit: u8) -> io::Result<()> {
         let mut image = self.0.image.borrow_mut();

@@ -28,6 +28,8 @@ pub(crate) struct Superblock {
     pub(crate) incarnation: u32,
     /// The directory it was made in, as the manifest names it.
     pub(crate) directory: [u8; 16],
+    /// How many ring files there are, slots from 0 on; 0: nobody counted them.
+    pub(crate) ring_files: u32,
     /// Its own checksum, as found or as written.
     pub(crate) crc: u32,
 }
@@ -70,6 +72,7 @@ impl Superblock {
         page.put_u64(self.durable);
         page.put_u32(self.incarnation);
         page.put(&self.directory);
+        page.put_u32(self.ring_files);
         page.resize(PAGE_BYTES, 0);
         self.crc = sign(&mut page);
         page
@@ -102,6 +105,7 @@ impl Superblock {
             durable: fields.u64()?,
             incarnation: fields.u32()?,
             directory: fields.array()?,
+            ring_files: fields.u32()?,
             crc,
         })
     }

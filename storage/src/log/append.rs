@@ -92,7 +92,7 @@ impl Log {
             return Ok(known);
         }
         let bytes = batch.bytes().len();
-        if !store.has_room(bytes as u64) {
+        if store.is_full() {
             store.wake_flusher.notify_one();
             return Err(AppendError::Full);
         }

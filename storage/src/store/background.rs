@@ -188,17 +188,17 @@ impl Inner {
         });
     }
 
-    /// Adds a file to the ring: written with zeros, synced, its name durable, before it is used.
+    /// Adds a file to the ring: written with zeros, synced, its name durable, and counted in the
+    /// superblock, before it is used.
     pub(crate) async fn grow(&self) -> io::Result<()> {
+        let turn = self.superblock_turn.acquire(1).await;
         let (slot, file_bytes) = {
-            let mut ring = self.ring.borrow_mut();
-            let slot = ring.files.len() as u32;
-            if slot >= RING_SLOTS_MAX {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            ring.files.push(None);
-            (slot, ring.file_bytes)
+            let ring = self.ring.borrow();
+            (ring.files.len() as u32, ring.file_bytes)
         };
+        if slot >= RING_SLOTS_MAX {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let path = self.paths.ring(slot);
         let options = OpenOptions { create: true, write: true, synchronous: true };
         let file = self.disk.open(&path, options).await?;
@@ -206,8 +206,14 @@ impl Inner {
         file.zero(0..file_bytes).await?;
         file.sync().await?;
         self.disk.sync_dir(&self.paths.shard).await?;
+        if let Err(error) = self.rewrite_superblock(&turn, |next| next.ring_files = slot + 1).await
+        {
+            let told = io::Error::new(error.kind(), error.to_string());
+            self.fence("write the superblock", error);
+            return Err(told);
+        }
         let mut ring = self.ring.borrow_mut();
-        ring.files[slot as usize] = Some(Rc::new(file));
+        ring.files.push(Some(Rc::new(file)));
         ring.usable += 1;
         ring.free.push_back(slot);
         drop(ring);

@@ -82,6 +82,7 @@ async fn make_files(
         durable: 0,
         incarnation: 0,
         directory,
+        ring_files: SLOTS_AT_START,
         crc: 0,
     };
     let page = superblock.encode();

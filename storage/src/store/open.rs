@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use runtime::sync::Notify;
+use runtime::sync::{Notify, Semaphore};
 use runtime::{File, OpenOptions, ReadBlock, TaskClass, World};
 
 use crate::checkpoint::{self, Checkpoint};
@@ -48,7 +48,7 @@ pub(crate) async fn open(
     let paths = Paths::new(&config.dir, u32::from(config.shard.0));
     let (superblock, checkpoint) =
         load_start(&world, &config, &paths, &manifest, &mut report).await?;
-    let files = open_ring(&world, &paths, superblock.file_bytes).await?;
+    let files = open_ring(&world, &paths, &superblock).await?;
     let scan = scan_ring(&files, &superblock, &mut report).await?;
     let start = Start {
         anchor: superblock.replay,
@@ -80,6 +80,7 @@ pub(crate) async fn open(
             file.sync().await.map_err(io_error("sync", &inner.paths.ring(slot)))?;
         }
     }
+    count_ring(&inner).await.map_err(io_error("write", &inner.paths.superblock()))?;
     report.incarnation = chain.incarnation + 1;
     report.logs = inner.logs.borrow().len() as u64;
     inner.rules.set(report.rules);
@@ -206,13 +207,14 @@ async fn has_history(world: &World, paths: &Paths) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Opens the ring's files, by slot.
+/// Opens the ring's files, by slot. One that the superblock counts and that is not whole keeps the
+/// shard shut: it may have held the only groups there were, and nothing else would say so.
 async fn open_ring(
     world: &World,
     paths: &Paths,
-    file_bytes: u64,
+    superblock: &Superblock,
 ) -> Result<Vec<Option<Rc<File>>>, OpenError> {
-    let disk = world.disk();
+    let (disk, file_bytes) = (world.disk(), superblock.file_bytes);
     let names = disk.list(&paths.shard).await.map_err(io_error("list", &paths.shard))?;
     let slots = names.iter().filter_map(|name| name.strip_prefix("ring-")?.parse::<u32>().ok());
     let mut files: Vec<Option<Rc<File>>> = Vec::new();
@@ -222,6 +224,9 @@ async fn open_ring(
         let options = OpenOptions { create: false, write: true, synchronous };
         let file = disk.open(&path, options).await.map_err(io_error("open", &path))?;
         let length = file.len().await.map_err(io_error("look at", &path))?;
+        if length < file_bytes && slot < superblock.ring_files {
+            return Err(OpenError::Ring { path, what: "shorter than it was", bytes: file_bytes });
+        }
         if length < file_bytes {
             // A crash while the ring grew: nothing was ever written here.
             let zeroed = async {
@@ -243,7 +248,32 @@ async fn open_ring(
         }
         files[at] = Some(Rc::new(file));
     }
+    let counted = superblock.ring_files.min(RING_SLOTS_MAX);
+    if let Some(slot) =
+        (0..counted).find(|slot| !matches!(files.get(*slot as usize), Some(Some(_))))
+    {
+        return Err(OpenError::Ring { path: paths.ring(slot), what: "missing", bytes: file_bytes });
+    }
+    if counted > 0 {
+        // What growth left behind a name that a power cut took was never used.
+        files.truncate(files.iter().take_while(|file| file.is_some()).count());
+    }
     Ok(files)
+}
+
+/// Lets the superblock count files that growth made and did not come to count.
+async fn count_ring(inner: &Inner) -> io::Result<()> {
+    let counted = inner.superblock.borrow().ring_files as usize;
+    let files = inner.ring.borrow().files.clone();
+    if files.len() == counted || files.iter().any(Option::is_none) {
+        return Ok(());
+    }
+    // Their names are durable by now; whether they are whole only a sync tells.
+    for file in files.iter().skip(counted).flatten() {
+        file.sync().await?;
+    }
+    let turn = inner.superblock_turn.acquire(1).await;
+    inner.rewrite_superblock(&turn, |next| next.ring_files = files.len() as u32).await
 }
 
 /// Looks at every block of the ring.
@@ -329,6 +359,7 @@ fn make_inner(
         flight: RefCell::default(),
         ring: RefCell::new(ring),
         superblock: RefCell::new(superblock),
+        superblock_turn: Semaphore::new(1),
         incarnation: Cell::new(superblock.incarnation),
         durable_sequence: Cell::new(0),
         durable_position: Cell::new(0),

@@ -3,6 +3,7 @@
 use std::io;
 use std::rc::Rc;
 
+use runtime::sync::Permit;
 use runtime::{OpenOptions, World};
 
 use crate::checkpoint::Writer;
@@ -50,16 +51,13 @@ impl Inner {
         if durable.is_err() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        let mut next = *self.superblock.borrow();
-        next.sequence += 1;
-        next.parent_crc = next.crc;
-        next.checkpoint = number;
-        next.replay = anchor;
-        next.durable = self.durable_position.get();
-        next.incarnation = self.incarnation.get();
-        write_superblock(&self.world, &self.paths, &mut next).await?;
-        add(&self.counters.checkpoint_bytes, (SUPERBLOCK_COPIES * PAGE_BYTES) as u64);
-        *self.superblock.borrow_mut() = next;
+        let turn = self.superblock_turn.acquire(1).await;
+        self.rewrite_superblock(&turn, |next| {
+            next.checkpoint = number;
+            next.replay = anchor;
+        })
+        .await?;
+        drop(turn);
         // The one before stays, for whoever wants to know what was.
         if let Some(old) = number.checked_sub(2).filter(|it| *it > 0) {
             for copy in ['a', 'b'] {
@@ -70,6 +68,26 @@ impl Inner {
                 }
             }
         }
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// Writes the superblock anew with a change. One at a time: whoever calls holds the turn.
+    pub(crate) async fn rewrite_superblock(
+        &self,
+        _turn: &Permit,
+        change: impl FnOnce(&mut Superblock),
+    ) -> io::Result<()> {
+        let mut next = *self.superblock.borrow();
+        next.sequence += 1;
+        next.parent_crc = next.crc;
+        next.durable = next.durable.max(self.durable_position.get());
+        next.incarnation = self.incarnation.get();
+        change(&mut next);
+        write_superblock(&self.world, &self.paths, &mut next).await?;
+        add(&self.counters.checkpoint_bytes, (SUPERBLOCK_COPIES * PAGE_BYTES) as u64);
+        *self.superblock.borrow_mut() = next;
         Ok(())
     }
 }

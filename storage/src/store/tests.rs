@@ -225,6 +225,103 @@ fn a_superblock_with_no_intact_copy_keeps_the_shard_shut() {
 }
 
 #[test]
+fn a_ring_file_that_is_gone_or_short_keeps_the_shard_shut() {
+    // All groups there are lie in the first file, and no checkpoint speaks of them.
+    let refused = |damage: fn(&SimDisk), expected: &'static str| {
+        scene(
+            async |world| some_batches(world, 3).await,
+            damage,
+            async |world| match try_open(&world).await {
+                Err(error @ OpenError::Ring { .. }) => {
+                    assert!(error.to_string().contains(expected), "{error}");
+                }
+                Err(error) => panic!("{error}"),
+                Ok(_) => panic!("it opens without what was acknowledged"),
+            },
+        );
+    };
+    refused(|disk| disk.lose(RING).unwrap(), "ring-0 is missing");
+    refused(|disk| disk.plant(RING, &[0; 8192]).unwrap(), "ring-0 is shorter than it was");
+    refused(|disk| disk.lose("/data/shards/0/ring-3").unwrap(), "ring-3 is missing");
+    // What the message advises.
+    let zeros = |disk: &SimDisk| disk.plant(RING, &vec![0; 256 << 10]).unwrap();
+    let before = async |world| some_batches(world, 3).await;
+    scene(before, zeros, async |world| drop(open(&world).await));
+}
+
+#[test]
+fn files_that_the_ring_grew_by_count_before_they_are_used() {
+    let before = async |world: World| {
+        let (store, _) = open(&world).await;
+        let log = create(&store, 0).await;
+        store.0.ring.borrow_mut().slots_wanted = 8;
+        // Two at a time, as the writer and the background may.
+        let (one, other) = futures_lite::future::zip(store.0.grow(), store.0.grow()).await;
+        assert!(one.is_ok() && other.is_ok());
+        assert_eq!(store.0.superblock.borrow().ring_files, 6);
+        append(&store, &log, 100).await;
+    };
+    let after = async |world: World| {
+        let (store, _) = open(&world).await;
+        assert_eq!(store.0.ring.borrow().slots(), 6);
+        let log = store.log(partition(0)).unwrap();
+        assert_eq!(read_all(&log).await, (1, vec![]));
+    };
+    scene(before, |_| {}, after);
+    scene(
+        before,
+        |disk| disk.lose("/data/shards/0/ring-5").unwrap(),
+        async |world: World| {
+            assert!(matches!(try_open(&world).await, Err(OpenError::Ring { .. })));
+        },
+    );
+    // A crash between the file and its count: it was never used, and is counted now.
+    let uncounted = |disk: &SimDisk| {
+        disk.plant("/data/shards/0/ring-6", &[7; 4096]).unwrap();
+        disk.plant("/data/shards/0/ring-8", &[7; 4096]).unwrap();
+    };
+    scene(before, uncounted, async |world: World| {
+        let (store, _) = open(&world).await;
+        assert_eq!(store.0.ring.borrow().slots(), 7);
+        assert_eq!(store.0.superblock.borrow().ring_files, 7);
+        let log = store.log(partition(0)).unwrap();
+        append(&store, &log, 100).await;
+        assert_eq!(read_all(&log).await, (2, vec![]));
+    });
+}
+
+#[test]
+fn whoever_waited_for_room_is_not_refused() {
+    let sim = Sim::new(3);
+    // A disk that takes its time, so that the limit is reached.
+    sim.disk(NodeId(0)).set_faults(DiskFaults::default());
+    let refused = sim.run(async |world| {
+        let identity = Identity { cluster: "test".into(), broker: BrokerId::new(1).unwrap() };
+        drop(DataDir::open(&world, Path::new("/data"), &identity, 1).await.unwrap());
+        let config = StoreConfig { unflushed_bytes: 128 << 10, ..config() };
+        let (store, _) = Store::open(world.clone(), config).await.unwrap();
+        let mut logs = Vec::new();
+        for index in 0..40 {
+            logs.push(create(&store, index).await);
+        }
+        // Requests of eight batches each, as bench and clients send them: none of them in part.
+        let mut most = 0;
+        for request in 0..200 {
+            store.room().await.unwrap();
+            for log in logs.iter().cycle().skip(request * 8 % logs.len()).take(8) {
+                append_soon(log, 10_000);
+            }
+            most = most.max(store.stats().unflushed_bytes);
+        }
+        most
+    });
+    let most = refused.expect("it ends");
+    // Up to the limit, and what one request brings.
+    assert!(most > 128 << 10, "{most}: the limit was never reached");
+    assert!(most < (128 << 10) + 8 * 10_200, "{most}");
+}
+
+#[test]
 fn r19_a_journal_of_another_directory_is_not_opened() {
     // Two directories of the same broker, so only their uuids differ.
     let other = Sim::new(2);

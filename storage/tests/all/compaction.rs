@@ -550,3 +550,82 @@ fn a_fetch_that_runs_while_segments_are_swapped_reads_one_or_the_other() {
     })
     .expect("it does not hang");
 }
+
+/// A batch of one record that says it is packed and is not, as only a client can make it.
+fn opaque(key: &[u8], now_ms: i64) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.append(Some(key), Some(b"old"), &[], now_ms).unwrap();
+    let mut bytes = Vec::new();
+    builder.build(&mut bytes).unwrap();
+    bytes[22] |= Compression::Gzip.id() as u8;
+    let crc = protocol::crc::crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    bytes
+}
+
+/// Whether the tombstone of a key is still there long after it expired.
+fn tombstone_stays(behind_opaque: bool) -> bool {
+    let sim = Sim::new(23);
+    sim.disk(NodeId(0)).set_faults(DiskFaults::instant());
+    sim.run(async |world| {
+        let config = tiny(&mut Random::new(3));
+        let (store, _) = open(&world, &config).await.unwrap();
+        let fixed = LogConfig { segment_bytes: 12_000, ..settings(&mut Random::new(1)) };
+        let log = store.create(partition(0), fixed, LeaderEpoch::ZERO).await.unwrap();
+        let append = async |bytes: &[u8]| {
+            let appended = append_at(&log, bytes, world.wall_ms()).unwrap();
+            store.durable(appended.ticket).await.unwrap();
+            appended.base_offset.get()
+        };
+        let record = |key: &[u8], value: Option<&[u8]>| {
+            let mut builder = BatchBuilder::new(Compression::None);
+            builder.append(Some(key), value, &[], world.wall_ms()).unwrap();
+            let mut bytes = Vec::new();
+            builder.build(&mut bytes).unwrap();
+            bytes
+        };
+        if behind_opaque {
+            append(&opaque(b"k", world.wall_ms())).await;
+        }
+        let tombstone = append(&record(b"k", None)).await;
+        let mut passes = 0;
+        for round in 0..4_u8 {
+            // Enough that the segment before is sealed.
+            for at in 0..5_u8 {
+                append(&record(&[round, at], Some(&[b'.'; 3000]))).await;
+            }
+            store.flush().await.unwrap();
+            while store.compact(world.wall_ms()).await.expect("nothing fails") {
+                passes += 1;
+            }
+            world.sleep(Duration::from_millis(2 * DELETE_RETENTION_MS.cast_unsigned())).await;
+        }
+        assert!(passes >= 3, "{passes} passes");
+        assert!(log.cleaned_offset().get() > tombstone);
+        let offsets = offsets_with_records(&log).await;
+        assert_eq!(offsets.contains(&0), behind_opaque, "{offsets:?}");
+        offsets.contains(&tombstone)
+    })
+    .expect("it does not hang")
+}
+
+/// Where the batches that have records begin.
+async fn offsets_with_records(log: &Log) -> Vec<i64> {
+    let (mut offsets, mut from) = (Vec::new(), 0);
+    let end = log.log_end_offset().get();
+    while from < end {
+        let bytes = read(log, from, 1, end).await;
+        let header = protocol::batch::BatchHeader::peek(&bytes).unwrap();
+        if header.record_count() > 0 {
+            offsets.push(header.base_offset());
+        }
+        from = header.base_offset() + i64::from(header.last_offset_delta()) + 1;
+    }
+    offsets
+}
+
+#[test]
+fn a_tombstone_behind_a_batch_that_cannot_be_unpacked_stays() {
+    assert!(tombstone_stays(true), "the value in the batch is the key's last word again");
+    assert!(!tombstone_stays(false), "an expired tombstone goes");
+}

@@ -52,6 +52,7 @@ pub fn tiny(random: &mut Random) -> StoreConfig {
     config.journal_bytes = (32 << 10) * (4 + random.below(5));
     config.cache_bytes = (16 << 10) << random.below(4);
     config.unflushed_bytes = (64 << 10) << random.below(3);
+    config.request_bytes = 16 << 10;
     config.open_files_max = 1 + random.below(8) as usize;
     config
 }

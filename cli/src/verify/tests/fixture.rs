@@ -273,6 +273,7 @@ fn superblock() -> Vec<u8> {
     put(&mut block, 72, &1u64.to_le_bytes());
     put(&mut block, 96, &1u32.to_le_bytes());
     put(&mut block, 100, &DIRECTORY);
+    put(&mut block, 116, &1u32.to_le_bytes());
     put_crc(&mut block, 12);
     block.repeat(4)
 }

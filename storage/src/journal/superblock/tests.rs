@@ -14,6 +14,7 @@ fn block(sequence: u64) -> Superblock {
         durable: 8192,
         incarnation: 3,
         directory: [8; 16],
+        ring_files: 4,
         crc: 0,
     }
 }
