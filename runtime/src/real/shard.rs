@@ -16,7 +16,10 @@ use super::{World, task};
 use crate::world::Kind;
 use crate::{ShardContext, ShardId, ShardsConfig, StopHandle};
 
-const RING_DEPTH: usize = 1024;
+/// Requests a ring takes at a time. The kernel keeps polls in a table whose size follows from this and
+/// searches it for whatever is cancelled, every timer included: at 10,000 idle connections a ring of
+/// 1,024 spends a third of its CPU on that, and from 4,096 on the table is as large as it gets.
+const RING_DEPTH: usize = 4096;
 const BLOCKING_THREADS: usize = 2;
 
 pub(crate) fn run<F, R, T>(config: &ShardsConfig, start: F) -> io::Result<Vec<T>>
