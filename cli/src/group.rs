@@ -12,6 +12,7 @@ use crate::error::CliError;
 use crate::instant::Moment;
 use crate::reach::{cluster_config, with_cluster};
 use crate::topic::{new_table, say};
+use crate::unread::{self, Retention, human_span};
 
 /// What to do with consumer groups.
 #[derive(Debug, Subcommand)]
@@ -22,7 +23,8 @@ Examples:
   corelog group list
   corelog group list --json | jq -r .group")]
     List(ListArgs),
-    /// Show a group's members, and for each partition how far it has read and how much is left.
+    /// Show a group's members, and for each partition how far it has read, how much is left, how old the
+    /// oldest unread record is, and how much longer retention keeps it.
     #[command(after_help = "\
 Examples:
   corelog group describe billing
@@ -150,15 +152,44 @@ struct Progress {
     partition: i32,
     /// The next offset to read; none if nothing was committed.
     committed: Option<i64>,
+    /// The oldest offset that is still there.
+    start: Option<i64>,
     end: Option<i64>,
     /// The member that reads it.
     member: Option<String>,
+    /// When the oldest unread record was written, in milliseconds since 1970 UTC.
+    unread_since_ms: Option<i64>,
+    retention: Option<Retention>,
 }
 
 impl Progress {
     /// Records that are left to read.
     fn lag(&self) -> Option<i64> {
         Some((self.end? - self.committed?).max(0))
+    }
+
+    /// Records that were deleted before the group read them.
+    fn deleted(&self) -> i64 {
+        self.start.zip(self.committed).map_or(0, |(start, committed)| (start - committed).max(0))
+    }
+
+    /// Where reading goes on, if anything is left to read.
+    fn unread_from(&self) -> Option<i64> {
+        let from = self.committed?.max(self.start?);
+        (from < self.end?).then_some(from)
+    }
+
+    /// How old the oldest unread record is, in milliseconds; 0 if everything is read.
+    fn behind_ms(&self, now_ms: i64) -> Option<i64> {
+        match self.unread_since_ms {
+            Some(since) => Some((now_ms - since).max(0)),
+            None => (self.lag()? == 0).then_some(0),
+        }
+    }
+
+    /// Until when retention keeps the oldest unread record at least.
+    fn kept_until_ms(&self) -> Option<i64> {
+        self.retention?.keeps_until(self.unread_since_ms?)
     }
 }
 
@@ -170,11 +201,13 @@ async fn describe(
     let admin = Admin::new(cluster);
     for name in &args.names {
         let view = admin.describe_group(name).await?;
-        let progress = progress(&admin, &view, &admin.group_offsets(name).await?).await;
+        let mut progress = progress(&admin, &view, &admin.group_offsets(name).await?).await;
+        look_at_unread(cluster, &admin, &mut progress).await?;
+        let now_ms = cluster.world().wall_ms();
         if args.json {
-            say(out, &describe_json(&view, &progress).to_string())?;
+            say(out, &describe_json(&view, &progress, now_ms).to_string())?;
         } else {
-            say(out, &describe_text(&view, &progress))?;
+            say(out, &describe_text(&view, &progress, now_ms))?;
         }
     }
     Ok(())
@@ -195,14 +228,49 @@ async fn progress(admin: &Admin, view: &GroupView, offsets: &[GroupOffset]) -> V
     let mut found = Vec::with_capacity(all.len());
     for ((topic, partition), (committed, member)) in all {
         // A topic that is gone has no end to tell, and is listed all the same.
-        let end = admin.list_offset(&topic, partition, OffsetQuery::Latest).await;
-        let end = end.ok().and_then(|end| end.offset);
-        found.push(Progress { topic, partition, committed, end, member });
+        let ask = async |query| {
+            let found = admin.list_offset(&topic, partition, query).await;
+            found.ok().and_then(|found| found.offset)
+        };
+        let (start, end) = (ask(OffsetQuery::Earliest).await, ask(OffsetQuery::Latest).await);
+        let (unread_since_ms, retention) = (None, None);
+        found.push(Progress {
+            topic,
+            partition,
+            committed,
+            start,
+            end,
+            member,
+            unread_since_ms,
+            retention,
+        });
     }
     found
 }
 
-fn describe_json(view: &GroupView, progress: &[Progress]) -> serde_json::Value {
+/// Finds out how old what is unread is, and how long it is kept.
+async fn look_at_unread(
+    cluster: &Cluster,
+    admin: &Admin,
+    progress: &mut [Progress],
+) -> Result<(), CliError> {
+    let unread = progress.iter().filter_map(|one| {
+        let from = one.unread_from()?;
+        Some((one.topic.clone(), one.partition, from))
+    });
+    let unread: Vec<unread::Place> = unread.collect();
+    let times = unread::first_timestamps(cluster, &unread).await?;
+    let topics = unread.iter().map(|(topic, ..)| topic.as_str());
+    let retentions = unread::retentions(admin, topics).await;
+    for one in progress {
+        let place = (one.topic.clone(), one.partition);
+        one.unread_since_ms = times.get(&place).copied().filter(|since| *since >= 0);
+        one.retention = retentions.get(&one.topic).copied();
+    }
+    Ok(())
+}
+
+fn describe_json(view: &GroupView, progress: &[Progress], now_ms: i64) -> serde_json::Value {
     let members = view.members.iter().map(|member| {
         serde_json::json!({
             "id": member.id,
@@ -219,6 +287,10 @@ fn describe_json(view: &GroupView, progress: &[Progress]) -> serde_json::Value {
             "committed": one.committed,
             "end": one.end,
             "lag": one.lag(),
+            "lag_seconds": one.behind_ms(now_ms).map(|ms| ms / 1000),
+            "kept_until_ms": one.kept_until_ms(),
+            "kept_by_size": one.retention.map(|it| it.by_size),
+            "deleted_unread": one.deleted(),
             "member": one.member,
         })
     });
@@ -230,10 +302,16 @@ fn describe_json(view: &GroupView, progress: &[Progress]) -> serde_json::Value {
         "members": members.collect::<Vec<_>>(),
         "partitions": partitions.collect::<Vec<_>>(),
         "lag": progress.iter().filter_map(Progress::lag).sum::<i64>(),
+        "lag_seconds": longest_ms(progress, now_ms).map(|ms| ms / 1000),
     })
 }
 
-fn describe_text(view: &GroupView, progress: &[Progress]) -> String {
+/// How far the group is behind in time: the partition that is most.
+fn longest_ms(progress: &[Progress], now_ms: i64) -> Option<i64> {
+    progress.iter().filter_map(|one| one.behind_ms(now_ms)).max()
+}
+
+fn describe_text(view: &GroupView, progress: &[Progress], now_ms: i64) -> String {
     let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
     let lag: i64 = progress.iter().filter_map(Progress::lag).sum();
     let mut text = format!(
@@ -242,8 +320,32 @@ fn describe_text(view: &GroupView, progress: &[Progress]) -> String {
         view.state,
         view.members.len(),
     );
+    if let Some(behind) = longest_ms(progress, now_ms).filter(|_| lag > 0) {
+        text.push_str(&format!(", {}", human_span(behind)));
+    }
+    let deleted: i64 = progress.iter().map(Progress::deleted).sum();
+    if deleted > 0 {
+        text.push_str(&format!("  {deleted} were deleted unread"));
+    }
+    let kept = |one: &Progress| {
+        let by_size = if one.retention.is_some_and(|it| it.by_size) { " or size" } else { "" };
+        match one.kept_until_ms() {
+            Some(until) => format!("{}{by_size}", human_span(until - now_ms)),
+            None if one.unread_since_ms.is_some() && !by_size.is_empty() => "by size".to_owned(),
+            None => "-".to_owned(),
+        }
+    };
     if !progress.is_empty() {
-        let mut table = new_table(&["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER"]);
+        let mut table = new_table(&[
+            "TOPIC",
+            "PARTITION",
+            "COMMITTED",
+            "END",
+            "LAG",
+            "BEHIND",
+            "KEPT FOR",
+            "MEMBER",
+        ]);
         for one in progress {
             table.add_row([
                 one.topic.clone(),
@@ -251,6 +353,8 @@ fn describe_text(view: &GroupView, progress: &[Progress]) -> String {
                 number(one.committed),
                 number(one.end),
                 number(one.lag()),
+                one.behind_ms(now_ms).map_or_else(|| "-".to_owned(), human_span),
+                kept(one),
                 one.member.clone().unwrap_or_else(|| "-".to_owned()),
             ]);
         }

@@ -19,6 +19,7 @@ mod reach;
 mod settings;
 mod size;
 mod topic;
+mod unread;
 mod verify;
 
 use std::process::ExitCode;

@@ -267,6 +267,24 @@ fn groups_are_listed_described_reset_and_deleted() {
     let empty = Some("Empty".to_owned());
     reset(&["--to", "earliest"]);
     assert_eq!(lag(), (empty.clone(), Some(3)));
+    // How old what is unread is, and how long the topic's retention keeps it.
+    let told = dev.run(false, &["group", "describe", "billing", "--json"], "");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    let unread = &told["partitions"][1];
+    assert!((0..60).contains(&unread["lag_seconds"].as_i64().expect("it has records")), "{told}");
+    let week_ms = 7 * 24 * 60 * 60 * 1000;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now_ms = now.expect("after 1970").as_millis() as i64;
+    let left = unread["kept_until_ms"].as_i64().expect("retention.ms is set") - now_ms;
+    assert!((week_ms - 60_000..=week_ms).contains(&left), "{told}");
+    assert_eq!(told["partitions"][0]["lag_seconds"], 0, "an empty partition is read: {told}");
+    assert!(told["partitions"][0]["kept_until_ms"].is_null(), "{told}");
+    dev.run(false, &["topic", "alter", "orders", "--set", "retention.ms=-1"], "");
+    let told = dev.run(false, &["group", "describe", "billing"], "");
+    assert!(told.contains("3 records behind, ") && told.contains("KEPT FOR"), "{told}");
+    let told = dev.run(false, &["group", "describe", "billing", "--json"], "");
+    assert!(told.contains("\"kept_until_ms\":null"), "{told}");
+
     reset(&["--to", "-1"]);
     assert_eq!(lag(), (empty.clone(), Some(1)));
     let told = reset(&["--to", "latest", "--dry-run"]);
