@@ -38,6 +38,7 @@ mod home;
 mod ledger;
 mod load;
 mod members;
+mod migration;
 mod offsets;
 mod progress;
 pub(crate) mod settings;

@@ -13,6 +13,7 @@ use tests::place;
 use tests::seeded::Seeded;
 
 mod member;
+mod migration;
 mod offsets;
 mod story;
 mod stream;
@@ -87,7 +88,11 @@ fn run(options: &Options) -> io::Result<usize> {
             }
         }
     }
-    for client in member::all(&options.only) {
+    let mut stories = member::all(&options.only);
+    if options.only.is_empty() || options.only.iter().any(|name| name == migration::NAME) {
+        stories.push(migration::first());
+    }
+    for client in stories {
         let told = match &client.missing {
             Some(missing) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
                 Err(format!("not run: {missing}"))
@@ -97,7 +102,8 @@ fn run(options: &Options) -> io::Result<usize> {
                 continue;
             }
             None => {
-                let (told, running) = one(&client, broker, &plan)?;
+                let life = if client.name == migration::NAME { migration::live } else { live };
+                let (told, running) = one(&client, broker, &plan, life)?;
                 broker = running;
                 told
             }
@@ -132,11 +138,15 @@ fn run(options: &Options) -> io::Result<usize> {
     Ok(failed)
 }
 
+/// What a group lives through: how it ended, and the broker that runs by then.
+type Life = fn(&mut Story, Broker, &Plan, Stream) -> io::Result<(Result<String, String>, Broker)>;
+
 /// One client's story; gives the broker back, which may be another process by then.
 fn one(
     client: &Client,
     broker: Broker,
     plan: &Plan,
+    live: Life,
 ) -> io::Result<(Result<String, String>, Broker)> {
     let topic = format!("groups.{}", client.name);
     let stream = Stream::start(plan.kafka, &topic, PARTITIONS)?;
@@ -147,20 +157,23 @@ fn one(
     Ok((told, broker))
 }
 
-/// What a group must live through. The first thing that does not come in time ends it.
+/// The first thing that does not come in time ends a story.
+macro_rules! must {
+    ($broker:expr, $told:expr) => {
+        if let Err(why) = $told {
+            return Ok((Err(why), $broker));
+        }
+    };
+}
+pub(crate) use must;
+
+/// What a group must live through.
 fn live(
     story: &mut Story,
     broker: Broker,
     plan: &Plan,
     mut stream: Stream,
 ) -> io::Result<(Result<String, String>, Broker)> {
-    macro_rules! must {
-        ($broker:expr, $told:expr) => {
-            if let Err(why) = $told {
-                return Ok((Err(why), $broker));
-            }
-        };
-    }
     for _ in 0..3 {
         story.join()?;
     }

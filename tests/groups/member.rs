@@ -18,6 +18,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// The same under another name.
+    pub(crate) fn named(&self, name: &'static str) -> Self {
+        Self { name, ..self.clone() }
+    }
+
     /// The command of one member.
     pub(crate) fn command(&self, bootstrap: &str, group: &str, topic: &str) -> Command {
         let mut command = Command::new(&self.program);
@@ -25,6 +30,19 @@ impl Client {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
+}
+
+/// The clients that change over from one protocol to the other and back: in which order is told by [`crate::migration`].
+pub(crate) fn changing() -> [Client; 6] {
+    [
+        python("confluent-kafka"),
+        java("java", "classic"),
+        java("java-848", "consumer"),
+        python("confluent-848"),
+        // These two know an assignor in common.
+        python("aiokafka"),
+        python("kafka-python"),
+    ]
 }
 
 /// All clients, or those that are named.

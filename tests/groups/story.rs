@@ -65,7 +65,13 @@ impl Story {
 
     /// One more member.
     pub(crate) fn join(&mut self) -> io::Result<()> {
-        let mut command = self.client.command(&self.plan.bootstrap(), &self.group(), &self.topic);
+        let client = self.client.clone();
+        self.join_as(&client)
+    }
+
+    /// One more member, which may be another client.
+    pub(crate) fn join_as(&mut self, client: &Client) -> io::Result<()> {
+        let mut command = client.command(&self.plan.bootstrap(), &self.group(), &self.topic);
         let number = self.members.len();
         let log = self.plan.dir.with_extension(format!("{}.{number}.log", self.client.name));
         let errors = std::fs::File::create(log)?;
@@ -175,6 +181,14 @@ impl Story {
             }
         }
         Ok(offsets)
+    }
+
+    /// A member goes by itself.
+    pub(crate) fn goes(&mut self, number: usize) -> Result<(), String> {
+        self.members[number].input = None;
+        self.wait(&format!("member {number} leaves"), |story| {
+            matches!(story.members[number].child.try_wait(), Ok(Some(_)))
+        })
     }
 
     /// Every member that is left goes by itself.

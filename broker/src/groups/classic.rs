@@ -21,13 +21,15 @@ use runtime::Nanos;
 mod join;
 mod leave;
 mod member;
+mod migrate;
 mod persist;
 mod rebalance;
 mod sync;
 
 pub(crate) use join::{Join, Joined};
 pub(crate) use leave::Leaving;
-pub(crate) use member::{Described, Member};
+pub(crate) use member::{Described, Member, Protocol};
+pub(crate) use migrate::{Moving, MovingMember};
 pub(crate) use sync::{Sync, Synced};
 
 /// Somebody who waits for an answer, by a number that the caller chose.

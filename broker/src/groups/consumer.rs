@@ -14,6 +14,9 @@
 //! A partition has one owner at most: it is free for the next only when its owner has said that it holds it no more. So
 //! a member that joins takes partitions from others one by one, and nobody else stops reading.
 //!
+//! Members of the classic protocol may be in it as well ([`classic_members`]): they join and fetch what they may read
+//! instead of being told by heartbeats, and the epoch that they have reached is their generation.
+//!
 //! What changes is written as records, one write at a time; an answer waits until everything that it rests on is on
 //! disk. If a write fails, those who wait are refused, and the next write carries its changes again.
 
@@ -24,14 +27,16 @@ use std::time::Duration;
 use protocol::{ErrorCode, TopicPartition};
 use runtime::Nanos;
 
-use super::classic::{Asker, Now};
+use super::classic::{Asker, Joined, Now, Synced};
 use super::ledger::Lines;
 use subscription::Found;
 
 mod assign;
+mod classic_members;
 mod describe;
 mod join;
 mod member;
+mod migrate;
 mod persist;
 mod reconcile;
 mod subscription;
@@ -103,11 +108,33 @@ impl From<ErrorCode> for Refusal {
     }
 }
 
+/// The answer to a member, as its protocol has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// To a heartbeat of the new protocol.
+    Told(Told),
+    /// To a join of the classic one.
+    Joined(Joined),
+    /// To a member of the classic one that fetches what it may read.
+    Synced(Synced),
+}
+
+impl Reply {
+    /// The same question is refused.
+    fn refused(&self, code: ErrorCode) -> Self {
+        match self {
+            Self::Told(_) => Self::Told(Told::refused(code.into())),
+            Self::Joined(joined) => Self::Joined(Joined::refused(code, &joined.member_id)),
+            Self::Synced(_) => Self::Synced(Synced::refused(code)),
+        }
+    }
+}
+
 /// What must happen, in this order.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Answer a member.
-    Tell(Asker, Told),
+    Tell(Asker, Reply),
     /// Write these records together, and say what became of them with [`Consumer::written`].
     Write(u64, Lines),
 }
@@ -182,7 +209,7 @@ impl Marks {
 struct Writing {
     write: u64,
     marks: Marks,
-    waiting: Vec<(Asker, Told)>,
+    waiting: Vec<(Asker, Reply)>,
 }
 
 /// A KIP-848 group.
@@ -211,7 +238,7 @@ pub(crate) struct Consumer {
     unwritten: Marks,
     writing: Option<Writing>,
     /// Who is told what once all of the above is on disk.
-    waiting: Vec<(Asker, Told)>,
+    waiting: Vec<(Asker, Reply)>,
     next_write: u64,
     write_again: Option<Nanos>,
     /// Nothing can become due before; see [`Self::wake_at`].
@@ -278,7 +305,8 @@ impl Consumer {
             return;
         }
         let late = |member: &Member| {
-            member.deadline <= now.at || member.revoke_until.is_some_and(|until| until <= now.at)
+            let due = [Some(member.deadline), member.revoke_until, member.act_until()];
+            due.into_iter().flatten().any(|until| until <= now.at)
         };
         let gone: Vec<Rc<str>> = self
             .members
@@ -320,7 +348,16 @@ impl Consumer {
 
     fn check_epoch(&self, member_id: &str, epoch: i32) -> Result<(), ErrorCode> {
         let member = self.members.get(member_id).ok_or(ErrorCode::UnknownMemberId)?;
-        if member.epoch == epoch { Ok(()) } else { Err(ErrorCode::StaleMemberEpoch) }
+        match &member.classic {
+            _ if member.epoch == epoch => Ok(()),
+            Some(_) => Err(ErrorCode::IllegalGeneration),
+            None => Err(ErrorCode::StaleMemberEpoch),
+        }
+    }
+
+    /// Whether this member speaks the classic protocol, and knows no codes of the new one.
+    pub(crate) fn is_classic(&self, member_id: &str) -> bool {
+        self.members.get(member_id).is_some_and(|member| member.classic.is_some())
     }
 
     /// Records that were to be written are on disk, or could not be written.
@@ -340,9 +377,7 @@ impl Consumer {
             Err(code) => {
                 // What those behind were to be told rests on these changes, too.
                 let refused = writing.waiting.into_iter().chain(self.waiting.drain(..));
-                out.extend(
-                    refused.map(|(asker, _)| Action::Tell(asker, Told::refused(code.into()))),
-                );
+                out.extend(refused.map(|(asker, reply)| Action::Tell(asker, reply.refused(code))));
                 self.unwritten.add(writing.marks);
                 let again = now.at + WRITE_AGAIN;
                 self.write_again = Some(again);
@@ -402,15 +437,18 @@ impl Consumer {
     fn next_due(&self) -> Nanos {
         self.members
             .values()
-            .flat_map(|member| std::iter::once(member.deadline).chain(member.revoke_until))
+            .flat_map(|member| {
+                let due = [Some(member.deadline), member.revoke_until, member.act_until()];
+                due.into_iter().flatten()
+            })
             .chain(self.write_again)
             .min()
             .unwrap_or(Nanos::MAX)
     }
 }
 
-fn tell(waiting: Vec<(Asker, Told)>, out: &mut Vec<Action>) {
-    out.extend(waiting.into_iter().map(|(asker, told)| Action::Tell(asker, told)));
+fn tell(waiting: Vec<(Asker, Reply)>, out: &mut Vec<Action>) {
+    out.extend(waiting.into_iter().map(|(asker, reply)| Action::Tell(asker, reply)));
 }
 
 #[cfg(test)]

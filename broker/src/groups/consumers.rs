@@ -1,4 +1,4 @@
-//! What members of KIP-848 groups ask, and how a group without members goes from one protocol to the other.
+//! What members of KIP-848 groups ask.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,11 +7,9 @@ use protocol::metadata::Image;
 use protocol::{ErrorCode, TopicId};
 use uuid::Builder;
 
-use super::at_home;
-use super::classic::Classic;
-use super::consumer::{Beat, Consumer, Partitions, Refusal, Told, Topics};
-use super::home::{Group, Home, Kind, now};
-use super::ledger::{Lines, Then};
+use super::consumer::{Beat, Partitions, Refusal, Told, Topics};
+use super::home::Home;
+use super::{at_home, migration};
 use crate::shard::Shard;
 
 /// A heartbeat, as it travels between shards. What is `None` has not changed.
@@ -55,7 +53,7 @@ fn ask(
 ) -> Result<runtime::sync::OneReceiver<Told>, Refusal> {
     let group = wish.group.clone();
     if wish.epoch == 0 {
-        make_consumer(shard, home, &group)?;
+        migration::make_consumer(shard, home, &group)?;
     }
     let beat = to_beat(shard, home, wish);
     let image = shard.view.image();
@@ -96,49 +94,6 @@ fn to_beat(shard: &Shard, home: &Home, wish: HeartbeatWish) -> Beat {
     }
 }
 
-/// Makes sure that there is a KIP-848 group of this name. A classic one without members becomes one.
-fn make_consumer(shard: &Shard, home: &Home, id: &str) -> Result<(), Refusal> {
-    super::find_or_make(shard, home, id)?;
-    let mut groups = home.groups.borrow_mut();
-    let Some(group) = groups.get_mut(id) else { return Err(ErrorCode::GroupIdNotFound.into()) };
-    match &group.kind {
-        Kind::Consumer(_) => Ok(()),
-        Kind::Classic(classic) if classic.is_idle() => {
-            let rules = Rc::clone(&home.settings.consumer_rules);
-            let new = Consumer::new(Rc::from(id), rules, group.recorded, now(shard));
-            group.kind = Kind::Consumer(Box::new(new));
-            Ok(())
-        }
-        Kind::Classic(_) => Err(Refusal {
-            code: ErrorCode::GroupIdNotFound,
-            message: "The group has members of the classic protocol.",
-        }),
-    }
-}
-
-/// Makes sure that a group, if it is there, can take members of the classic protocol. One of KIP-848 without members
-/// becomes a classic one.
-///
-/// # Errors
-/// It has members of the new protocol.
-pub(super) fn make_classic(shard: &Shard, home: &Home, id: &str) -> Result<(), ErrorCode> {
-    let mut lines = Lines::default();
-    {
-        let mut groups = home.groups.borrow_mut();
-        let Some(Group { kind, .. }) = groups.get_mut(id) else { return Ok(()) };
-        let Kind::Consumer(consumer) = kind else { return Ok(()) };
-        if !consumer.is_idle() {
-            return Err(ErrorCode::InconsistentGroupProtocol);
-        }
-        consumer.take_back(&mut lines).expect("ids that a record carried");
-        *kind = Kind::Classic(Box::new(Classic::new(Rc::clone(&home.settings.rules), now(shard))));
-    }
-    // If this is not written, neither is what follows; and what follows counts for more, being later.
-    let then = Then::Offsets { group: Rc::from(id), changes: Vec::new(), done: None };
-    home.put(shard, lines, then);
-    Ok(())
-}
-
 impl Topics for Image {
     fn version(&self) -> i64 {
         Image::version(self).get()
@@ -147,6 +102,10 @@ impl Topics for Image {
     fn find(&self, name: &str) -> Option<(TopicId, u32)> {
         let topic = self.topic_by_name(name)?;
         Some((topic.id, u32::try_from(topic.partitions.len()).ok()?))
+    }
+
+    fn name(&self, id: TopicId) -> Option<Rc<str>> {
+        self.topic(id).map(|topic| Rc::clone(&topic.name))
     }
 
     fn each(&self, visit: &mut dyn FnMut(&Rc<str>)) {

@@ -14,11 +14,11 @@ use runtime::sync::{Notify, OneReceiver, OneSender, oneshot};
 use runtime::{Map, Nanos, TaskClass};
 
 use super::classic::{self, Asker, Classic, Joined, Now, Synced};
-use super::consumer::{self, Consumer, Told};
+use super::consumer::{self, Consumer, Reply, Told};
 use super::ledger::{Ledger, Lines, Then};
 use super::offsets::Offsets;
 use super::settings::Settings;
-use super::{expire, load};
+use super::{expire, load, migration};
 use crate::partition::Partition;
 use crate::shard::Shard;
 
@@ -255,18 +255,26 @@ impl Home {
         })?;
         for action in actions {
             match action {
-                consumer::Action::Tell(asker, told) => {
-                    if let Some(Waiting::Beat(sender)) = self.take_asker(asker) {
-                        // Who has gone needs no answer.
-                        drop(sender.send(told));
-                    }
-                }
+                consumer::Action::Tell(asker, reply) => match (reply, self.take_asker(asker)) {
+                    // Who has gone needs no answer.
+                    (Reply::Told(told), Some(Waiting::Beat(sender))) => drop(sender.send(told)),
+                    (Reply::Joined(told), Some(Waiting::Join(sender))) => drop(sender.send(told)),
+                    (Reply::Synced(told), Some(Waiting::Sync(sender))) => drop(sender.send(told)),
+                    _ => {}
+                },
                 consumer::Action::Write(write, lines) => {
                     self.put(shard, lines, Then::Written { group: Rc::clone(&id), write });
                 }
             }
         }
+        migration::downgrade_if_due(shard, self, &id);
         Ok(given)
+    }
+
+    /// Whether there is a KIP-848 group of this name.
+    pub(crate) fn is_consumer(&self, id: &str) -> bool {
+        let groups = self.groups.borrow();
+        groups.get(id).is_some_and(|group| matches!(group.kind, Kind::Consumer(_)))
     }
 
     fn with_group<T>(
@@ -283,7 +291,8 @@ impl Home {
         Ok((id, given))
     }
 
-    fn act(&self, shard: &Shard, id: &Rc<str>, actions: Vec<classic::Action>) {
+    /// Carries out what a classic group wants.
+    pub(super) fn act(&self, shard: &Shard, id: &Rc<str>, actions: Vec<classic::Action>) {
         for action in actions {
             match action {
                 classic::Action::Joined(asker, answer) => {

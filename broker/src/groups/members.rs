@@ -10,7 +10,7 @@ use uuid::Builder;
 use super::classic::{Claim, Join, Leaving, Sync};
 use super::classic::{Joined, Synced};
 use super::settings::MEMBER_BYTES_MAX;
-use super::{at_home, consumers, find_or_make};
+use super::{at_home, find_or_make, migration};
 use crate::shard::Shard;
 
 /// So much of a client's name stands in the ids of its members.
@@ -55,12 +55,19 @@ pub(crate) async fn join(shard: &Rc<Shard>, wish: JoinWish) -> Joined {
                 if wish.member_id.is_empty() {
                     find_or_make(&there, &home, &wish.group)?;
                 }
-                consumers::make_classic(&there, &home, &wish.group)?;
+                migration::make_classic(&there, &home, &wish.group);
                 let join = to_join(&there, wish);
                 let (asker, answer) = home.await_join();
-                let asked = home.with_classic(&there, &group, |classic, now, out| {
-                    classic.join(now, asker, join, out);
-                });
+                let asked = if home.is_consumer(&group) {
+                    let image = there.view.image();
+                    home.with_consumer(&there, &group, |consumer, now, out| {
+                        consumer.join(now, asker, join, image.as_ref(), out);
+                    })
+                } else {
+                    home.with_classic(&there, &group, |classic, now, out| {
+                        classic.join(now, asker, join, out);
+                    })
+                };
                 // Nobody can have its id in a group that is not there.
                 asked.map_err(|_none| ErrorCode::UnknownMemberId)?;
                 answer.await.map_err(|_closed| ErrorCode::NotCoordinator)
@@ -132,9 +139,16 @@ pub(crate) async fn sync(shard: &Rc<Shard>, wish: SyncWish) -> Synced {
             shares: wish.shares.into_iter().map(|(id, share)| (Rc::from(id), share)).collect(),
         };
         let (asker, answer) = home.await_sync();
-        let asked = home.with_classic(&there, &group, |classic, now, out| {
-            classic.sync(now, asker, sync, out);
-        });
+        let asked = if home.is_consumer(&group) {
+            let image = there.view.image();
+            home.with_consumer(&there, &group, |consumer, now, out| {
+                consumer.sync(now, asker, &sync, image.as_ref(), out);
+            })
+        } else {
+            home.with_classic(&there, &group, |classic, now, out| {
+                classic.sync(now, asker, sync, out);
+            })
+        };
         asked.map_err(|_none| ErrorCode::UnknownMemberId)?;
         answer.await.map_err(|_closed| ErrorCode::NotCoordinator)
     });
@@ -156,9 +170,15 @@ pub(crate) async fn heartbeat(
     let instance_id = instance_id.map(str::to_owned);
     let told = at_home(shard, group, move |there, home| async move {
         let claim = Claim { member_id: &member_id, instance_id: instance_id.as_deref() };
-        let told = home.with_classic(&there, &id, |classic, now, _out| {
-            classic.heartbeat(now, claim, generation)
-        });
+        let told = home
+            .with_classic(&there, &id, |classic, now, _out| {
+                classic.heartbeat(now, claim, generation)
+            })
+            .or_else(|_other| {
+                home.with_consumer(&there, &id, |consumer, now, _out| {
+                    consumer.classic_heartbeat(now, claim, generation)
+                })
+            });
         told.map_err(|_none| ErrorCode::UnknownMemberId)
     });
     told.await.unwrap_or_else(|code| code)

@@ -65,7 +65,8 @@ fn queue(shard: &Shard, home: &Home, commit: Commit) -> Result<Option<Answer>, E
             home.with_consumer(shard, id, |consumer, _now, _out| {
                 consumer.check_commit(&commit.member_id, generation)?;
                 // A member of the new protocol must know the codes of the new protocol.
-                if generation >= 0 && !commit.knows_epochs {
+                let is_classic = consumer.is_classic(&commit.member_id);
+                if generation >= 0 && !commit.knows_epochs && !is_classic {
                     return Err(ErrorCode::UnsupportedVersion);
                 }
                 Ok(())

@@ -8,6 +8,7 @@ use protocol::metadata::config::{Layers, broker_key};
 
 use super::classic::Rules;
 use super::consumer::{self, Assignor};
+use super::migration::Migration;
 use crate::config::BrokerConfig;
 
 /// What a member may send for all its protocols together.
@@ -21,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) rules: Rc<Rules>,
     /// The same for KIP-848 groups.
     pub(crate) consumer_rules: Rc<consumer::Rules>,
+    /// Which way groups with members may go from one protocol to the other.
+    pub(crate) migration: Migration,
     pub(crate) session_ms: Range,
     /// How long offsets are kept that nobody uses.
     pub(crate) retention: Duration,
@@ -60,6 +63,7 @@ impl Settings {
                 size_max: size("group.consumer.max.size"),
                 assignors: Assignor::list(&text("group.consumer.assignors")),
             }),
+            migration: Migration::new(&text("group.consumer.migration.policy")),
             session_ms: number("group.min.session.timeout.ms")
                 ..=number("group.max.session.timeout.ms"),
             retention: Duration::from_secs(unsigned("offsets.retention.minutes") * 60),

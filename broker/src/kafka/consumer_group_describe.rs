@@ -13,7 +13,8 @@ use super::{Broken, Request, brokers};
 use crate::answer::Answer;
 use crate::groups::{self, DescribedConsumer, DescribedMember, Partitions};
 
-/// A member of the new protocol, as opposed to a classic one (0).
+/// A member of the classic protocol, and one of the new.
+const CLASSIC: i8 = 0;
 const CONSUMER: i8 = 1;
 
 /// Describes each group.
@@ -79,7 +80,7 @@ fn member<'a>(image: &'a Image, member: &'a DescribedMember) -> ConsumerGroupMem
         subscribed_topic_regex: member.expression.as_deref(),
         assignment: assignment(image, &member.assigned),
         target_assignment: assignment(image, &member.target),
-        member_type: CONSUMER,
+        member_type: if member.is_classic { CLASSIC } else { CONSUMER },
     }
 }
 

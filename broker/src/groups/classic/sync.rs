@@ -156,7 +156,7 @@ impl Classic {
 
     pub(super) fn refuse_syncs(&mut self, code: ErrorCode, out: &mut Vec<Action>) {
         for member in self.members.values_mut() {
-            member.share = Bytes::new();
+            // What it was given before it may hold until it has another share.
             if let Some(asker) = member.syncing.take() {
                 out.push(Action::Synced(asker, Synced::refused(code)));
             }

@@ -161,8 +161,9 @@ impl Stage {
                     (None, Some(_)) => " syncs",
                     (None, None) => "",
                 };
-                let share = String::from_utf8_lossy(&member.share).into_owned();
-                let share = if share.is_empty() { share } else { format!("={share}") };
+                let share = String::from_utf8_lossy(&member.share);
+                let holds = self.group.state == State::Stable && !share.is_empty();
+                let share = if holds { format!("={share}") } else { String::new() };
                 format!("{id}{leads}{share}{waits}")
             })
             .collect();

@@ -28,6 +28,8 @@ pub(crate) struct DescribedMember {
     pub(crate) expression: Option<String>,
     pub(crate) assigned: Partitions,
     pub(crate) target: Partitions,
+    /// It speaks the classic protocol.
+    pub(crate) is_classic: bool,
 }
 
 impl Consumer {
@@ -45,6 +47,7 @@ impl Consumer {
             expression: text(&member.expression),
             assigned: member.assigned.clone(),
             target: member.target.clone(),
+            is_classic: member.classic.is_some(),
         };
         Described {
             state: self.state().name(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::ErrorCode;
 
 use super::member::{AWAY, LEAVE, Member, MemberState};
-use super::{Action, Asker, Consumer, Now, Partitions, Refusal, Told, Topics};
+use super::{Action, Asker, Consumer, Now, Partitions, Refusal, Reply, Told, Topics};
 
 /// A heartbeat. What is `None` has not changed.
 #[derive(Debug, Clone)]
@@ -58,8 +58,10 @@ impl Consumer {
             _ => self.join_or_stay(now, beat, topics),
         };
         match told {
-            Ok(told) => self.waiting.push((asker, told)),
-            Err(refusal) => out.push(Action::Tell(asker, Told::refused(refusal))),
+            Ok(told) => self.waiting.push((asker, Reply::Told(told))),
+            Err(refusal) => {
+                out.push(Action::Tell(asker, Reply::Told(Told::refused(refusal))));
+            }
         }
         self.flush(out);
     }
@@ -107,49 +109,61 @@ impl Consumer {
         if let Some(name) = &beat.instance_id {
             match self.statics.get(name).cloned() {
                 Some(known) if *known == *beat.member_id => {}
-                Some(known) if beat.joins() => return self.take_over(&known, beat),
+                Some(known) if beat.joins() => {
+                    let old = self.members.get(&known);
+                    if old.is_none_or(|old| old.epoch != AWAY && old.classic.is_none()) {
+                        return Err(Refusal {
+                            code: ErrorCode::UnreleasedInstanceId,
+                            message: "The instance id is still used by another member.",
+                        });
+                    }
+                    return self.take_over(&known, &beat.member_id);
+                }
                 Some(_other) => return Err(ErrorCode::FencedInstanceId.into()),
                 None if beat.joins() => {}
                 None => return Err(ErrorCode::UnknownMemberId.into()),
             }
         }
         if let Some((id, member)) = self.members.get_key_value(&beat.member_id) {
+            if member.classic.is_some() && !beat.joins() {
+                return Err(ErrorCode::UnknownMemberId.into());
+            }
             check_epoch(member, beat)?;
             return Ok(Rc::clone(id));
         }
         if !beat.joins() {
             return Err(ErrorCode::UnknownMemberId.into());
         }
+        self.admit(&beat.member_id)
+    }
+
+    /// Takes in a member that was not there.
+    pub(super) fn admit(&mut self, id: &Rc<str>) -> Result<Rc<str>, Refusal> {
         if self.members.len() >= self.rules.size_max {
             return Err(Refusal {
                 code: ErrorCode::GroupMaxSizeReached,
                 message: "The consumer group has reached its maximum capacity.",
             });
         }
-        let id = Rc::clone(&beat.member_id);
-        self.members.insert(Rc::clone(&id), Member::new());
-        let marks = self.unwritten.member(&id);
+        self.members.insert(Rc::clone(id), Member::new());
+        let marks = self.unwritten.member(id);
         (marks.description, marks.target, marks.current) = (true, true, true);
-        Ok(id)
+        Ok(Rc::clone(id))
     }
 
-    /// A static member that had gone for a while is back under a new id, and gets its old place.
-    fn take_over(&mut self, old: &Rc<str>, beat: &Beat) -> Result<Rc<str>, Refusal> {
-        if self.members.get(old).is_none_or(|member| member.epoch != AWAY) {
-            return Err(Refusal {
-                code: ErrorCode::UnreleasedInstanceId,
-                message: "The instance id is still used by another member.",
-            });
-        }
-        if self.members.contains_key(&beat.member_id) {
+    /// A static member is back under a new id, and gets its old place.
+    pub(super) fn take_over(&mut self, old: &Rc<str>, id: &Rc<str>) -> Result<Rc<str>, Refusal> {
+        if self.members.contains_key(id) {
             // A member's id cannot be taken over as well.
             return Err(ErrorCode::FencedInstanceId.into());
         }
         let Some(mut member) = self.members.remove(old) else {
             return Err(ErrorCode::UnknownMemberId.into());
         };
-        let id = Rc::clone(&beat.member_id);
+        let id = Rc::clone(id);
         (member.epoch, member.previous_epoch) = (0, 0);
+        // Who comes back holds nothing.
+        self.free_revoking(&mut member);
         for partition in member.assigned.iter().chain(&member.revoking) {
             self.owners.insert(*partition, Rc::clone(&id));
         }
@@ -164,10 +178,22 @@ impl Consumer {
         Ok(id)
     }
 
+    /// What a member was to give up is given up: it reads nothing now.
+    fn free_revoking(&mut self, member: &mut Member) {
+        for partition in std::mem::take(&mut member.revoking) {
+            self.owners.remove(&partition);
+        }
+        if member.state == MemberState::Revoking {
+            member.state = MemberState::Waiting;
+        }
+        member.revoke_until = None;
+    }
+
     /// Notes what a member tells of itself; whether it reads other topics now.
     fn update(&mut self, id: &Rc<str>, beat: Beat) -> bool {
         let Some(member) = self.members.get_mut(id) else { return false };
-        let mut changed = false;
+        // One that joins has changed over, if it spoke the classic protocol.
+        let mut changed = member.classic.take().is_some();
         let mut set = |place: &mut Option<Rc<str>>, value: Option<Rc<str>>| {
             if value.is_some() && *place != value {
                 *place = value;
@@ -209,18 +235,24 @@ impl Consumer {
             }
         }
         let now = member.instance_id.clone();
-        if before != now {
-            if let Some(before) = before {
-                self.statics.remove(&before);
-            }
-            if let Some(now) = now {
-                self.statics.insert(now, Rc::clone(id));
-            }
-        }
+        self.rename(id, before, now);
         if changed || subscribed {
             self.unwritten.member(id).description = true;
         }
         subscribed
+    }
+
+    /// A member's static name is another now.
+    pub(super) fn rename(&mut self, id: &Rc<str>, before: Option<Rc<str>>, now: Option<Rc<str>>) {
+        if before == now {
+            return;
+        }
+        if let Some(before) = before {
+            self.statics.remove(&before);
+        }
+        if let Some(now) = now {
+            self.statics.insert(now, Rc::clone(id));
+        }
     }
 
     fn leave(&mut self, now: Now, beat: &Beat) -> Result<Told, Refusal> {
@@ -234,21 +266,15 @@ impl Consumer {
             },
             None => Rc::clone(&beat.member_id),
         };
-        let member = self.members.get_mut(&id).ok_or(ErrorCode::UnknownMemberId)?;
-        if beat.epoch == AWAY {
-            if member.epoch != AWAY {
-                // It reads nothing while it is away, so what it was to give up is given up.
-                for partition in std::mem::take(&mut member.revoking) {
-                    self.owners.remove(&partition);
-                }
-                if member.state == MemberState::Revoking {
-                    member.state = MemberState::Waiting;
-                }
-                member.revoke_until = None;
-                member.set_epoch(AWAY);
-                self.unwritten.member(&id).current = true;
-            }
-        } else {
+        let mut member = self.members.remove(&id).ok_or(ErrorCode::UnknownMemberId)?;
+        if beat.epoch == AWAY && member.epoch != AWAY {
+            // It reads nothing while it is away.
+            self.free_revoking(&mut member);
+            member.set_epoch(AWAY);
+            self.unwritten.member(&id).current = true;
+        }
+        self.members.insert(Rc::clone(&id), member);
+        if beat.epoch != AWAY {
             self.remove(now, &id);
         }
         Ok(Told {

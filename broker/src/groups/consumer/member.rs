@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use runtime::Nanos;
 
+use super::super::classic::Protocol;
 use super::Partitions;
 
 /// The epoch by which a member says that it goes.
@@ -50,6 +51,20 @@ pub(super) struct Member {
     pub(super) deadline: Nanos,
     /// If it has not given up until then what it must, it is sent away.
     pub(super) revoke_until: Option<Nanos>,
+    /// What it brought along if it speaks the classic protocol.
+    pub(super) classic: Option<Classic>,
+}
+
+/// What only members of the classic protocol have.
+#[derive(Debug)]
+pub(super) struct Classic {
+    pub(super) session_timeout: Duration,
+    /// The one it likes best first; that is the one it is answered in.
+    pub(super) protocols: Vec<Protocol>,
+    /// The version in which it is told what it may read.
+    pub(super) version: i16,
+    /// If it has not joined again, or fetched what it may read, until then, it is dead.
+    pub(super) act_until: Option<Nanos>,
 }
 
 impl Member {
@@ -73,7 +88,18 @@ impl Member {
             target: Partitions::new(),
             deadline: Nanos::MAX,
             revoke_until: None,
+            classic: None,
         }
+    }
+
+    /// How long it may be silent, if that is not what counts for all.
+    pub(super) fn session_timeout(&self) -> Option<Duration> {
+        self.classic.as_ref().map(|classic| classic.session_timeout)
+    }
+
+    /// By when it must have done what it was told.
+    pub(super) fn act_until(&self) -> Option<Nanos> {
+        self.classic.as_ref().and_then(|classic| classic.act_until)
     }
 
     /// Whether it holds all that it shall.

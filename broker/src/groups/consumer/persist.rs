@@ -3,17 +3,19 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use protocol::kafka::consumer_protocol::ConsumerProtocolSubscription;
 use protocol::kafka::group_log::{
-    ConsumerGroupCurrentMemberAssignmentValue, ConsumerGroupMemberMetadataValue,
-    ConsumerGroupMetadataValue, ConsumerGroupTargetAssignmentMemberValue,
-    ConsumerGroupTargetAssignmentMetadataValue, CurrentPartitions, GroupKey, GroupValue,
-    TargetPartitions,
+    ClassicMemberMetadata, ClassicProtocol, ConsumerGroupCurrentMemberAssignmentValue,
+    ConsumerGroupMemberMetadataValue, ConsumerGroupMetadataValue,
+    ConsumerGroupTargetAssignmentMemberValue, ConsumerGroupTargetAssignmentMetadataValue,
+    CurrentPartitions, GroupKey, GroupValue, TargetPartitions,
 };
 use protocol::reader::DecodeError;
 use protocol::wire::EncodeError;
 use protocol::{PartitionIndex, TopicId, TopicPartition};
 
-use super::member::{Member, MemberState};
+use super::member::{Classic, Member, MemberState};
 use super::{Consumer, Lines, Marks, MemberMarks, Now, Partitions};
 
 const NAMES_FIT: &str = "names and partitions came from a request and fit a record";
@@ -89,7 +91,7 @@ impl Consumer {
                 rebalance_timeout_ms: i32::try_from(known.rebalance_timeout.as_millis())
                     .unwrap_or(i32::MAX),
                 server_assignor: known.assignor.as_deref(),
-                classic_member_metadata: None,
+                classic_member_metadata: known.classic.as_ref().map(Classic::record),
             };
             add(lines, GroupKey::Member { group, member }, &value)?;
         }
@@ -231,8 +233,9 @@ impl Consumer {
             if member.assigned.len() < all && member.state == MemberState::Stable {
                 member.state = MemberState::Waiting;
             }
-            member.deadline = now.at + self.rules.session;
-            if member.state == MemberState::Revoking {
+            let session = member.session_timeout();
+            member.deadline = now.at + session.unwrap_or(self.rules.session);
+            if member.state == MemberState::Revoking && member.classic.is_none() {
                 member.revoke_until = Some(now.at + member.rebalance_timeout);
             }
         }
@@ -240,6 +243,10 @@ impl Consumer {
         self.empty_since_ms = now.wall_ms;
         self.seen = None;
         self.wake_at = self.next_due();
+        if self.is_ready_to_be_classic() {
+            // It was to become a classic group before the end.
+            self.wake_at = now.at;
+        }
     }
 
     /// Whether the log knows of such a group.
@@ -262,6 +269,36 @@ impl Member {
         // Zero stands for a member that was never described.
         self.rebalance_timeout = Duration::from_millis(millis.max(1));
         self.assignor = value.server_assignor.map(Rc::from);
+        self.classic = value.classic_member_metadata.as_ref().map(Classic::restore);
+    }
+}
+
+impl Classic {
+    fn record(&self) -> ClassicMemberMetadata<'_> {
+        ClassicMemberMetadata {
+            session_timeout_ms: i32::try_from(self.session_timeout.as_millis()).unwrap_or(i32::MAX),
+            supported_protocols: self
+                .protocols
+                .iter()
+                .map(|(name, metadata)| ClassicProtocol { name, metadata })
+                .collect(),
+        }
+    }
+
+    fn restore(value: &ClassicMemberMetadata<'_>) -> Self {
+        let millis = u64::try_from(value.session_timeout_ms).unwrap_or(0);
+        let protocols = value.supported_protocols.iter();
+        let protocols: Vec<_> = protocols
+            .map(|one| (Rc::from(one.name), Bytes::copy_from_slice(one.metadata)))
+            .collect();
+        let first = protocols.first().map(|(_, metadata): &(Rc<str>, Bytes)| metadata.as_ref());
+        let told = ConsumerProtocolSubscription::read(first.unwrap_or_default());
+        Self {
+            session_timeout: Duration::from_millis(millis),
+            version: told.map_or(0, |(version, _)| version),
+            protocols,
+            act_until: None,
+        }
     }
 }
 

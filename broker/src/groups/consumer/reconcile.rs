@@ -109,7 +109,8 @@ impl Consumer {
 
     /// Gives a member that has just been told to give something up its time for that; until when, if so.
     pub(super) fn watch_revocation(&mut self, now: Now, id: &str) -> Option<Nanos> {
-        let member = self.members.get_mut(id)?;
+        // A member of the classic protocol is told to join again, and has its time for that.
+        let member = self.members.get_mut(id).filter(|member| member.classic.is_none())?;
         if member.state == MemberState::Revoking {
             let until = now.at + member.rebalance_timeout;
             member.revoke_until.get_or_insert(until);

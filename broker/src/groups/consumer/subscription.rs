@@ -22,6 +22,8 @@ pub(crate) trait Topics {
     fn version(&self) -> i64;
     /// A topic's id and number of partitions, by its name.
     fn find(&self, name: &str) -> Option<(TopicId, u32)>;
+    /// A topic's name, by its id.
+    fn name(&self, id: TopicId) -> Option<Rc<str>>;
     /// Every topic's name.
     fn each(&self, visit: &mut dyn FnMut(&Rc<str>));
 }

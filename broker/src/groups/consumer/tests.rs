@@ -1,16 +1,22 @@
 //! Scenarios in text: a line that begins with `>` is a command, what follows is all that came of it.
 //!
-//! A member is shown as `name@epoch{what it may read}`, then `-{what it must give up}`, and `?` while it waits.
+//! A member is shown as `name@epoch{what it may read}`, then `-{what it must give up}`, and `?` while it waits. One of
+//! the classic protocol has a `~` behind its name.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use protocol::kafka::consumer_protocol::{
+    ConsumerProtocolAssignment, ConsumerProtocolPartitions, ConsumerProtocolSubscription,
+};
 use protocol::kafka::group_log::GroupKey;
 use protocol::{ErrorCode, PartitionIndex, TopicId, TopicPartition};
 use runtime::Nanos;
 
+use super::super::classic::{Claim, Join, Sync};
 use super::member::MemberState;
 use super::*;
 
@@ -41,6 +47,28 @@ impl World {
         partitions.iter().map(one).collect::<Vec<_>>().join(" ")
     }
 
+    /// What a member of the classic protocol tells of itself; without `owned` it is one that gives everything up first.
+    fn subscription(&self, names: &[Rc<str>], owned: Option<&Partitions>) -> Bytes {
+        let held = owned.into_iter().flat_map(by_topic).filter_map(|(id, partitions)| {
+            let (name, _) = self.topics.iter().find(|(_, (known, _))| *known == id)?;
+            Some(ConsumerProtocolPartitions { topic: name, partitions })
+        });
+        let told = ConsumerProtocolSubscription {
+            topics: names.iter().map(AsRef::as_ref).collect(),
+            owned_partitions: held.collect(),
+            ..ConsumerProtocolSubscription::default()
+        };
+        let mut bytes = Vec::new();
+        told.write(if owned.is_some() { 1 } else { 0 }, &mut bytes).expect("short names");
+        Bytes::from(bytes)
+    }
+
+    /// What such a member was given.
+    fn share(&self, bytes: &[u8]) -> Partitions {
+        let share = ConsumerProtocolAssignment::read(bytes).expect("our own share");
+        classic_members::by_name(&share.assigned_partitions, self)
+    }
+
     fn read(text: &str) -> Partitions {
         let one = |one: &str| {
             let (topic, index) = one.split_once(':')?;
@@ -58,6 +86,10 @@ impl Topics for World {
 
     fn find(&self, name: &str) -> Option<(TopicId, u32)> {
         self.topics.get(name).copied()
+    }
+
+    fn name(&self, id: TopicId) -> Option<Rc<str>> {
+        self.topics.iter().find(|(_, (known, _))| *known == id).map(|(name, _)| Rc::clone(name))
     }
 
     fn each(&self, visit: &mut dyn FnMut(&Rc<str>)) {
@@ -202,6 +234,53 @@ impl Stage {
                 self.askers.insert(asker, name.to_owned());
                 self.group.heartbeat(now, asker, beat, &self.world, &mut actions);
             }
+            "join" => {
+                let names: Vec<Rc<str>> =
+                    given("reads").unwrap_or_default().split(',').map(Rc::from).collect();
+                let owned = given("owns").map(World::read);
+                let data = match given("data") {
+                    Some(data) => Bytes::copy_from_slice(data.as_bytes()),
+                    None => self.world.subscription(&names, owned.as_ref()),
+                };
+                let knows = given("knows").unwrap_or("range").split(',');
+                self.next_asker += 1;
+                let asker = self.next_asker;
+                self.askers.insert(asker, name.to_owned());
+                let join = Join {
+                    member_id: Rc::from(given("id").unwrap_or_default()),
+                    instance_id: given("static").map(Rc::from),
+                    client_id: Rc::from(name),
+                    client_host: Rc::from("/h"),
+                    session_timeout: Duration::from_secs(10),
+                    rebalance_timeout: Duration::from_secs(60),
+                    protocol_type: Rc::from(given("type").unwrap_or("consumer")),
+                    protocols: knows.map(|one| (Rc::from(one), data.clone())).collect(),
+                    new_id: Rc::from(given("new").unwrap_or(name)),
+                    must_know_id: given("v") != Some("3"),
+                    can_skip: false,
+                };
+                self.group.join(now, asker, join, &self.world, &mut actions);
+            }
+            "sync" => {
+                self.next_asker += 1;
+                let asker = self.next_asker;
+                self.askers.insert(asker, name.to_owned());
+                let sync = Sync {
+                    member_id: Rc::from(name),
+                    instance_id: given("static").map(Rc::from),
+                    generation: given("gen").map_or(0, |text| text.parse().expect("a number")),
+                    protocol_type: None,
+                    protocol: given("protocol").map(Rc::from),
+                    shares: Vec::new(),
+                };
+                self.group.sync(now, asker, &sync, &self.world, &mut actions);
+            }
+            "heartbeat" => {
+                let claim = Claim { member_id: name, instance_id: given("static") };
+                let generation = given("gen").map_or(0, |text| text.parse().expect("a number"));
+                let told = self.group.classic_heartbeat(now, claim, generation);
+                self.say(&format!("{told:?}"));
+            }
             "commit" => {
                 let epoch = given("epoch").map_or(-1, |text| text.parse().expect("a number"));
                 let id = if name == "-" { "" } else { name };
@@ -256,7 +335,8 @@ impl Stage {
                 };
                 let waits = if member.state == MemberState::Waiting { "?" } else { "" };
                 let assigned = World::show(&member.assigned);
-                format!("{id}@{}{{{assigned}}}{revoking}{waits}", member.epoch)
+                let classic = if member.classic.is_some() { "~" } else { "" };
+                format!("{id}{classic}@{}{{{assigned}}}{revoking}{waits}", member.epoch)
             })
             .collect();
         let (state, epoch, target) =
@@ -289,17 +369,11 @@ impl Stage {
         let mut actions = VecDeque::from(actions);
         while let Some(action) = actions.pop_front() {
             match action {
-                Action::Tell(asker, told) => {
+                Action::Tell(asker, reply) => {
                     let who = self.askers.remove(&asker);
                     let who = who.unwrap_or_else(|| "ANSWERED TWICE".to_owned());
-                    let line = match told.assignment {
-                        _ if told.code.is_error() => format!("{who}: {:?}", told.code),
-                        Some(assignment) => {
-                            format!("{who}: epoch {} {{{}}}", told.epoch, World::show(&assignment))
-                        }
-                        None => format!("{who}: epoch {}", told.epoch),
-                    };
-                    self.say(&line);
+                    let told = self.show(&reply);
+                    self.say(&format!("{who}{told}"));
                 }
                 Action::Write(write, lines) => {
                     self.say(&format!("write {}", show_lines(&lines)));
@@ -313,6 +387,29 @@ impl Stage {
                     self.group.written(now, write, Ok(()), &mut more);
                     actions.extend(more);
                 }
+            }
+        }
+    }
+
+    fn show(&self, reply: &Reply) -> String {
+        match reply {
+            Reply::Told(Told { code, .. }) if code.is_error() => format!(": {code:?}"),
+            Reply::Told(Told { epoch, assignment: Some(assignment), .. }) => {
+                format!(": epoch {epoch} {{{}}}", World::show(assignment))
+            }
+            Reply::Told(Told { epoch, assignment: None, .. }) => format!(": epoch {epoch}"),
+            Reply::Joined(Joined { code, member_id, .. }) if code.is_error() => {
+                format!(" joined: {code:?} id={member_id}")
+            }
+            Reply::Joined(joined) => format!(
+                " joined: generation {} as {}, {}",
+                joined.generation,
+                joined.member_id,
+                joined.protocol.as_deref().unwrap_or_default()
+            ),
+            Reply::Synced(Synced { code, .. }) if code.is_error() => format!(" synced: {code:?}"),
+            Reply::Synced(Synced { share, .. }) => {
+                format!(" synced: {{{}}}", World::show(&self.world.share(share)))
             }
         }
     }
@@ -370,4 +467,8 @@ scenarios! {
     the_disk_refuses
     a_restart_keeps_the_members
     a_group_is_full
+    classic_members_share_with_new_ones
+    classic_members_fall_silent
+    classic_members_are_refused
+    static_members_change_protocol
 }

@@ -39,6 +39,9 @@ keys! {
         => "How often members of KIP-848 groups send heartbeats, in milliseconds.";
     "group.consumer.max.size": Int = "1000", AtLeast(1), Static, Always
         => "How many members a KIP-848 group may have.";
+    "group.consumer.migration.policy": String = "bidirectional",
+        OneOf(&["bidirectional", "upgrade", "downgrade", "disabled"]), Static, Always
+        => "Whether groups with members go from the classic protocol to KIP-848 and back.";
     "group.consumer.session.timeout.ms": Int = "45000", AtLeast(1), Static, Always
         => "A member of a KIP-848 group that is silent for longer is dead, in milliseconds.";
     "group.initial.rebalance.delay.ms": Int = "3000", Any, Static, Always

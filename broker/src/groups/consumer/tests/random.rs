@@ -45,6 +45,17 @@ struct Client {
     tells_all: bool,
     /// Its request under way tells everything.
     is_full: bool,
+    /// How it speaks the classic protocol, if it does.
+    classic: Option<Classic>,
+}
+
+/// A member of the classic protocol.
+#[derive(Debug, Default, Clone, Copy)]
+struct Classic {
+    /// It keeps what it holds while it joins, and gives up only what it must.
+    keeps: bool,
+    joins: bool,
+    syncs: bool,
 }
 
 impl Client {
@@ -54,6 +65,9 @@ impl Client {
         self.reads.clear();
         self.given.clear();
         self.tells_all = true;
+        if let Some(classic) = &mut self.classic {
+            (classic.joins, classic.syncs) = (true, false);
+        }
     }
 }
 
@@ -103,6 +117,7 @@ impl Life {
             let mut client = Client { fixed, ..Client::default() };
             client.id = life.new_id();
             life.clients.push(client);
+            life.choose_protocol(number);
             life.subscribe(number);
         }
         life
@@ -111,6 +126,14 @@ impl Life {
     fn new_id(&mut self) -> String {
         self.next_id += 1;
         format!("m{}", self.next_id)
+    }
+
+    /// Only members of the new protocol look out for new topics, so one of them is always there.
+    fn choose_protocol(&mut self, who: usize) {
+        let is_classic = who > 0 && self.dice.one_in(2);
+        let keeps = self.dice.one_in(2);
+        self.clients[who].classic =
+            is_classic.then_some(Classic { keeps, joins: true, syncs: false });
     }
 
     fn subscribe(&mut self, who: usize) {
@@ -122,6 +145,10 @@ impl Life {
         client.expression =
             if self.dice.one_in(4) { Some(Rc::from("[ab]")) } else { Some(Rc::from("")) };
         client.tells_all = true;
+        if let Some(classic) = &mut client.classic {
+            client.expression = Some(Rc::from(""));
+            (classic.joins, classic.syncs) = (true, false);
+        }
         // A request under way does not tell this.
         client.is_full = false;
     }
@@ -146,7 +173,9 @@ impl Life {
                     // It dies; another process takes its place.
                     self.seen.insert("a client dies");
                     self.clients[who].id = self.new_id();
+                    self.choose_protocol(who);
                     self.clients[who].begin_anew();
+                    self.subscribe(who);
                     self.clients[who].asked = None;
                 }
                 _ => self.subscribe(who),
@@ -173,6 +202,10 @@ impl Life {
 
     fn beat(&mut self, who: usize, may_lose: bool) {
         if self.clients[who].asked.is_some() {
+            return;
+        }
+        if let Some(classic) = self.clients[who].classic {
+            self.beat_classic(who, classic, may_lose);
             return;
         }
         let now = self.now();
@@ -211,12 +244,127 @@ impl Life {
         self.hear(out, may_lose);
     }
 
+    /// One of the classic protocol asks what it has to ask next.
+    fn beat_classic(&mut self, who: usize, classic: Classic, may_lose: bool) {
+        let now = self.now();
+        self.next_asker += 1;
+        let asker = self.next_asker;
+        let new_id = if self.clients[who].fixed.is_some() { self.new_id() } else { String::new() };
+        let client = &mut self.clients[who];
+        let instance_id: Option<Rc<str>> = client.fixed.as_deref().map(Rc::from);
+        let mut out = Vec::new();
+        if classic.joins && !classic.keeps {
+            client.reads.clear();
+        }
+        if may_lose && self.dice.one_in(12) {
+            self.seen.insert("a request is lost");
+            if classic.joins || classic.syncs {
+                client.asked = Some(asker);
+            }
+            return;
+        }
+        if classic.joins {
+            let owned = classic.keeps.then_some(&client.reads);
+            let data = self.world.subscription(&client.names, owned);
+            let is_new = client.epoch == 0 && client.fixed.is_some();
+            let id = if is_new { "" } else { client.id.as_str() };
+            let join = Join {
+                member_id: Rc::from(id),
+                instance_id,
+                client_id: Rc::from("c"),
+                client_host: Rc::from("/h"),
+                session_timeout: Duration::from_secs(45),
+                rebalance_timeout: Duration::from_secs(30),
+                protocol_type: Rc::from("consumer"),
+                protocols: vec![(Rc::from("range"), data)],
+                new_id: Rc::from(new_id),
+                must_know_id: true,
+                can_skip: false,
+            };
+            client.asked = Some(asker);
+            self.asked.insert(asker, who);
+            self.group.join(now, asker, join, &self.world, &mut out);
+        } else if classic.syncs {
+            let sync = Sync {
+                member_id: Rc::from(client.id.as_str()),
+                instance_id,
+                generation: client.epoch,
+                protocol_type: None,
+                protocol: None,
+                shares: Vec::new(),
+            };
+            client.asked = Some(asker);
+            self.asked.insert(asker, who);
+            self.group.sync(now, asker, &sync, &self.world, &mut out);
+        } else {
+            let claim = Claim { member_id: &client.id, instance_id: client.fixed.as_deref() };
+            let told = self.group.classic_heartbeat(now, claim, client.epoch);
+            self.seen.insert(told.name());
+            match told {
+                ErrorCode::None => {}
+                ErrorCode::RebalanceInProgress => {
+                    let classic = Classic { joins: true, syncs: false, ..classic };
+                    self.clients[who].classic = Some(classic);
+                }
+                _ => self.clients[who].begin_anew(),
+            }
+        }
+        self.hear(out, may_lose);
+    }
+
+    /// It hears what became of its join or of its sync.
+    fn hear_classic(&mut self, who: usize, reply: Reply) {
+        let client = &mut self.clients[who];
+        let Some(classic) = &mut client.classic else { return };
+        match reply {
+            Reply::Joined(joined) => match joined.code {
+                ErrorCode::None => {
+                    client.id = joined.member_id;
+                    client.epoch = joined.generation;
+                    (classic.joins, classic.syncs) = (false, true);
+                }
+                ErrorCode::MemberIdRequired => client.id = joined.member_id,
+                ErrorCode::NotCoordinator => {}
+                _ => client.begin_anew(),
+            },
+            Reply::Synced(synced) => match synced.code {
+                ErrorCode::None => {
+                    client.given = self.world.share(&synced.share);
+                    let must_give_up = !client.reads.is_subset(&client.given);
+                    if must_give_up {
+                        self.seen.insert("a classic client gives up");
+                    }
+                    client.reads = client.given.clone();
+                    (classic.joins, classic.syncs) = (must_give_up, false);
+                    client.tells_all = false;
+                }
+                ErrorCode::RebalanceInProgress | ErrorCode::NotCoordinator => {
+                    (classic.joins, classic.syncs) = (true, false);
+                }
+                _ => client.begin_anew(),
+            },
+            Reply::Told(_) => unreachable!("it sent no such heartbeat"),
+        }
+    }
+
     /// It says goodbye, for ever or for a while if it is static.
     fn go(&mut self, who: usize) {
         let now = self.now();
         let id = self.new_id();
         let client = &mut self.clients[who];
         if client.epoch <= 0 {
+            return;
+        }
+        if client.classic.is_some() {
+            let left = std::mem::replace(&mut client.id, id);
+            client.asked = None;
+            self.choose_protocol(who);
+            self.clients[who].begin_anew();
+            self.subscribe(who);
+            self.seen.insert("a classic client leaves");
+            let mut out = Vec::new();
+            self.group.send_away(now, std::iter::once((left.as_str(), None)), &mut out);
+            self.hear(out, true);
             return;
         }
         let for_a_while = client.fixed.is_some() && self.dice.one_in(2);
@@ -235,9 +383,11 @@ impl Life {
             session: self.rules.session,
             interval: self.rules.interval,
         };
-        client.begin_anew();
         client.id = id;
         client.asked = None;
+        self.choose_protocol(who);
+        self.clients[who].begin_anew();
+        self.subscribe(who);
         self.seen.insert(if for_a_while { "a client is away" } else { "a client leaves" });
         self.next_asker += 1;
         let asker = self.next_asker;
@@ -250,6 +400,9 @@ impl Life {
     /// It gives up what it must; when it has, it takes what it was given.
     fn obey(&mut self, who: usize) {
         let client = &mut self.clients[who];
+        if client.classic.is_some() {
+            return;
+        }
         let kept: Partitions = &client.reads & &client.given;
         if kept.len() < client.reads.len() {
             client.reads = kept;
@@ -311,8 +464,8 @@ impl Life {
                     assert!(self.writing.is_empty(), "two writes at once");
                     self.writing.push_back((write, lines));
                 }
-                Action::Tell(asker, told) => {
-                    writeln!(self.trace, "{asker} {told:?}").expect("text can be appended to");
+                Action::Tell(asker, reply) => {
+                    writeln!(self.trace, "{asker} {reply:?}").expect("text can be appended to");
                     let who = self.asked.remove(&asker).expect("nobody is answered twice");
                     let client = &mut self.clients[who];
                     if client.asked != Some(asker) {
@@ -323,6 +476,13 @@ impl Life {
                         continue;
                     }
                     client.asked = None;
+                    let told = match reply {
+                        Reply::Told(told) => told,
+                        other => {
+                            self.hear_classic(who, other);
+                            continue;
+                        }
+                    };
                     self.seen.insert(told.code.name());
                     match told.code {
                         ErrorCode::None => {
@@ -360,7 +520,8 @@ impl Life {
             }
             assert!(member.epoch <= group.target_epoch, "a member is ahead of its target");
             assert_eq!(member.state == MemberState::Revoking, !member.revoking.is_empty());
-            assert_eq!(member.state == MemberState::Revoking, member.revoke_until.is_some());
+            let watched = member.state == MemberState::Revoking && member.classic.is_none();
+            assert_eq!(watched, member.revoke_until.is_some());
             if let Some(name) = &member.instance_id {
                 assert_eq!(group.statics.get(name), Some(id), "a static name points elsewhere");
             }
@@ -414,6 +575,7 @@ impl Life {
                 && self.clients.iter().all(|client| {
                     client.reads == client.given
                         && !client.tells_all
+                        && client.classic.is_none_or(|one| !one.joins && !one.syncs)
                         && self.group.members.contains_key(client.id.as_str())
                 })
                 && self.now().at >= self.group.find_again;
@@ -472,8 +634,11 @@ fn whatever_happens_no_partition_is_read_by_two() {
         "GROUP_MAX_SIZE_REACHED",
         "NONE",
         "NOT_COORDINATOR",
+        "REBALANCE_IN_PROGRESS",
         "UNKNOWN_MEMBER_ID",
         "UNRELEASED_INSTANCE_ID",
+        "a classic client gives up",
+        "a classic client leaves",
         "a client dies",
         "a client gives up",
         "a client is away",
