@@ -5,7 +5,7 @@ use std::rc::Rc;
 use protocol::ErrorCode;
 use protocol::metadata::config::{Described, Layers};
 use protocol::metadata::control::{AlterConfigs, Command, ConfigTarget, Mode, Refusal, Reply};
-use protocol::metadata::{Image, topic_name};
+use protocol::metadata::{Image, Resource, topic_name};
 
 use crate::decide::{decide, unexpected};
 use crate::resource;
@@ -16,6 +16,7 @@ pub(crate) fn target(kind: i8, name: &str) -> ConfigTarget {
     match kind {
         resource::TOPIC => ConfigTarget::Topic(name.to_owned()),
         resource::BROKER => ConfigTarget::Broker(name.to_owned()),
+        resource::GROUP => ConfigTarget::Group(name.to_owned()),
         other => ConfigTarget::Other(other, name.to_owned()),
     }
 }
@@ -67,11 +68,14 @@ pub(crate) fn describe(
             check_broker(shard, name)?;
             Ok(Vec::new())
         }
-        ConfigTarget::Other(resource::GROUP, name) if name.is_empty() => {
+        ConfigTarget::Group(name) if name.is_empty() => {
             refuse(ErrorCode::InvalidRequest, "Group name must not be empty".to_owned())
         }
+        ConfigTarget::Group(name) => {
+            Ok(layers.describe_group(image.configs(&Resource::Group(name.clone()))))
+        }
         // Nobody can have set anything there yet.
-        ConfigTarget::Other(resource::GROUP | resource::CLIENT_METRICS, _) => Ok(Vec::new()),
+        ConfigTarget::Other(resource::CLIENT_METRICS, _) => Ok(Vec::new()),
         ConfigTarget::Other(kind, _) => {
             refuse(ErrorCode::InvalidRequest, format!("Unsupported resource type: {kind}"))
         }

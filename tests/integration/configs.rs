@@ -18,14 +18,19 @@ use crate::wire::{Client, Server};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
-const SET: i8 = 0;
-const DELETE: i8 = 1;
+pub(crate) const SET: i8 = 0;
+pub(crate) const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 
 /// What is told of one config: value, source, and synonyms as `name=value:source`.
-type Told = (Option<String>, i8, Vec<String>);
+pub(crate) type Told = (Option<String>, i8, Vec<String>);
 
-fn describe(client: &mut Client, version: i16, kind: i8, name: &str) -> Vec<(String, Told)> {
+pub(crate) fn describe(
+    client: &mut Client,
+    version: i16,
+    kind: i8,
+    name: &str,
+) -> Vec<(String, Told)> {
     let resource = DescribeConfigsResource {
         resource_type: kind,
         resource_name: name,
@@ -50,12 +55,12 @@ fn describe(client: &mut Client, version: i16, kind: i8, name: &str) -> Vec<(Str
     told.collect()
 }
 
-fn one(client: &mut Client, kind: i8, name: &str, key: &str) -> Told {
+pub(crate) fn one(client: &mut Client, kind: i8, name: &str, key: &str) -> Told {
     let all = describe(client, 4, kind, name);
     all.into_iter().find(|(name, _)| name == key).expect("every config is listed").1
 }
 
-fn change(
+pub(crate) fn change(
     client: &mut Client,
     version: i16,
     target: (i8, &str),

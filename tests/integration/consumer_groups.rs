@@ -29,6 +29,7 @@ use protocol::{ErrorCode, TopicId};
 use crate::wire::{Client, Server};
 
 mod migration;
+mod settings;
 
 /// Finds the group's home; the first time brings its topic into being.
 fn find(client: &mut Client, group: &str) {

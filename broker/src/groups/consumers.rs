@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use protocol::metadata::Image;
+use protocol::metadata::{Image, Resource};
 use protocol::{ErrorCode, TopicId};
 use uuid::Builder;
 
@@ -77,6 +77,13 @@ fn to_beat(shard: &Shard, home: &Home, wish: HeartbeatWish) -> Beat {
     } else {
         Rc::from(wish.member_id)
     };
+    let image = shard.view.image();
+    // What is set for this group alone.
+    let own = image.configs(&Resource::Group(wish.group));
+    let millis = |name: &str, otherwise| {
+        let set = own.and_then(|own| own.get(name)?.parse().ok());
+        set.map_or(otherwise, Duration::from_millis)
+    };
     Beat {
         member_id,
         epoch: wish.epoch,
@@ -89,8 +96,8 @@ fn to_beat(shard: &Shard, home: &Home, wish: HeartbeatWish) -> Beat {
         expression: text(wish.expression),
         assignor: text(wish.assignor),
         owned: wish.owned,
-        session: home.settings.consumer_rules.session,
-        interval: home.settings.consumer_rules.interval,
+        session: millis("consumer.session.timeout.ms", home.settings.consumer_rules.session),
+        interval: millis("consumer.heartbeat.interval.ms", home.settings.consumer_rules.interval),
     }
 }
 

@@ -4,6 +4,7 @@ use protocol::ErrorCode;
 use protocol::kafka::list_config_resources::{
     ConfigResource, ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
+use protocol::metadata::Resource;
 
 use super::{Broken, Request};
 use crate::answer::Answer;
@@ -35,6 +36,13 @@ pub(super) fn handle(request: &Request) -> Result<Answer, Broken> {
     }
     let image = request.shard.view.image();
     let brokers: Vec<String> = image.brokers().map(|broker| broker.broker.to_string()).collect();
+    let groups: Vec<&str> = image
+        .configured()
+        .filter_map(|resource| match resource {
+            Resource::Group(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
     let mut resources = Vec::new();
     for kind in ALL.into_iter().filter(|kind| asked.contains(kind)) {
         let named = |resource_name| ConfigResource { resource_name, resource_type: kind };
@@ -43,7 +51,8 @@ pub(super) fn handle(request: &Request) -> Result<Answer, Broken> {
             resource::BROKER | resource::BROKER_LOGGER => {
                 resources.extend(brokers.iter().map(|broker| named(broker)));
             }
-            // Groups and client metrics have none yet.
+            resource::GROUP => resources.extend(groups.iter().map(|group| named(group))),
+            // Client metrics have none yet.
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Topic and broker configs: their names, defaults, limits and meaning, and which of several settings counts.
+//! Topic, broker and group configs: their names, defaults, limits and meaning, and which of several settings counts.
 //!
 //! The names, types, defaults, ranges and messages are Kafka's (4.3), so that tools which read a config back and
 //! compare it find what they wrote. What a topic does not set comes from the broker, under the broker's name for it: a
@@ -33,22 +33,26 @@ macro_rules! keys {
     };
 }
 mod broker_table;
+mod group_table;
 mod layers;
 mod topic_config;
 mod topic_table;
 mod value;
 
 pub use broker_table::BROKER_CONFIGS;
+pub use group_table::GROUP_CONFIGS;
 pub use layers::{Described, DescribedSynonym, Layers};
 pub use topic_config::{Cleanup, CompressionType, TimestampType, TopicConfig};
 pub use topic_table::TOPIC_CONFIGS;
-pub use value::{InvalidValue, check_broker_value, check_topic_configs, check_topic_value};
+pub use value::{
+    InvalidValue, check_broker_value, check_group_configs, check_topic_configs, check_topic_value,
+};
 pub(crate) use value::{canonical, list_items};
 
 /// The longest value of one config, in UTF-16 units as Kafka counts.
 pub const VALUE_UNITS_MAX: usize = 32_767;
 
-/// One config that a topic or a broker knows.
+/// One config that a topic, a broker or a group knows.
 #[derive(Debug)]
 pub struct ConfigKey {
     /// Its name on the wire.
@@ -59,7 +63,7 @@ pub struct ConfigKey {
     pub default: Option<&'static str>,
     /// Which values of that shape are allowed.
     pub check: Check,
-    /// For a topic's config, the broker's configs that stand below it; the first that is set counts.
+    /// For a topic's or a group's config, the broker's configs that stand below it; the first that is set counts.
     pub synonyms: &'static [Synonym],
     /// Whether and where it can be changed while the broker runs.
     pub change: Change,
@@ -185,6 +189,8 @@ pub enum Source {
     StaticBroker = 4,
     /// Nowhere.
     Default = 5,
+    /// On the group.
+    DynamicGroup = 8,
 }
 
 impl Source {
@@ -204,7 +210,12 @@ pub fn broker_key(name: &str) -> Option<&'static ConfigKey> {
     find(BROKER_CONFIGS, name)
 }
 
-/// Both tables are sorted by name (a test holds them to it).
+/// The config of a group with this name, if there is one.
+pub fn group_key(name: &str) -> Option<&'static ConfigKey> {
+    find(GROUP_CONFIGS, name)
+}
+
+/// The tables are sorted by name (a test holds them to it).
 fn find(table: &'static [ConfigKey], name: &str) -> Option<&'static ConfigKey> {
     table.binary_search_by(|key| key.name.cmp(name)).ok().and_then(|at| table.get(at))
 }

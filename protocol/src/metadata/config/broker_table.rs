@@ -37,11 +37,19 @@ keys! {
         => "The assignors that members of KIP-848 groups may choose; the first counts if nobody does.";
     "group.consumer.heartbeat.interval.ms": Int = "5000", AtLeast(1), Static, Always
         => "How often members of KIP-848 groups send heartbeats, in milliseconds.";
+    "group.consumer.max.heartbeat.interval.ms": Int = "15000", AtLeast(1), Static, Always
+        => "The longest heartbeat interval that a KIP-848 group may be given, in milliseconds.";
+    "group.consumer.max.session.timeout.ms": Int = "60000", AtLeast(1), Static, Always
+        => "The longest session timeout that a KIP-848 group may be given, in milliseconds.";
     "group.consumer.max.size": Int = "1000", AtLeast(1), Static, Always
         => "How many members a KIP-848 group may have.";
     "group.consumer.migration.policy": String = "bidirectional",
         OneOf(&["bidirectional", "upgrade", "downgrade", "disabled"]), Static, Always
         => "Whether groups with members go from the classic protocol to KIP-848 and back.";
+    "group.consumer.min.heartbeat.interval.ms": Int = "5000", AtLeast(1), Static, Always
+        => "The shortest heartbeat interval that a KIP-848 group may be given, in milliseconds.";
+    "group.consumer.min.session.timeout.ms": Int = "45000", AtLeast(1), Static, Always
+        => "The shortest session timeout that a KIP-848 group may be given, in milliseconds.";
     "group.consumer.session.timeout.ms": Int = "45000", AtLeast(1), Static, Always
         => "A member of a KIP-848 group that is silent for longer is dead, in milliseconds.";
     "group.initial.rebalance.delay.ms": Int = "3000", Any, Static, Always

@@ -1,9 +1,10 @@
-//! Who has set a config, from the topic down to the built-in default, and which setting counts.
+//! Who has set a config, from the topic or the group down to the built-in default, and which setting counts.
 
 use std::borrow::Cow;
 
 use super::{
-    BROKER_CONFIGS, Change, ConfigKey, Listing, Source, Synonym, TOPIC_CONFIGS, broker_key,
+    BROKER_CONFIGS, Change, ConfigKey, GROUP_CONFIGS, Listing, Source, Synonym, TOPIC_CONFIGS,
+    broker_key,
 };
 use crate::BrokerId;
 use crate::metadata::image::{ConfigMap, Image};
@@ -110,6 +111,32 @@ impl<'a> Layers<'a> {
         }
         let (value, source) = self.topic_value(own, key);
         Some(Described { key, value: Some(value.into_owned()), source, read_only: false, synonyms })
+    }
+
+    /// A group's config: the value that counts, and where it was set. What stands below the group is not told apart from
+    /// the default, as in Kafka.
+    pub fn group_value(
+        &self,
+        own: Option<&'a ConfigMap>,
+        key: &'static ConfigKey,
+    ) -> (Cow<'a, str>, Source) {
+        match own.and_then(|own| own.get(key.name)) {
+            Some(value) => (Cow::Borrowed(value), Source::DynamicGroup),
+            None => (self.topic_value(None, key).0, Source::Default),
+        }
+    }
+
+    /// Every config of a group.
+    pub fn describe_group(&self, own: Option<&ConfigMap>) -> Vec<Described> {
+        let describe = |key: &'static ConfigKey| {
+            let (value, source) = self.group_value(own, key);
+            let mut synonyms = Vec::new();
+            if source == Source::DynamicGroup {
+                push(&mut synonyms, key.name, &value, source);
+            }
+            Described { key, value: Some(value.into_owned()), source, read_only: false, synonyms }
+        };
+        GROUP_CONFIGS.iter().map(describe).collect()
     }
 
     /// Every config of the broker, with all the places its value could come from.

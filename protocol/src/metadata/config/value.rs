@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, ConfigKey, Kind, VALUE_UNITS_MAX, broker_key, topic_key};
+use super::{Check, ConfigKey, Kind, Layers, VALUE_UNITS_MAX, broker_key, group_key, topic_key};
 
 /// Why a text is no value of a config. Kafka answers it with INVALID_CONFIG.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +13,19 @@ pub enum InvalidValue {
     /// No config has this name.
     #[error("Unknown broker config name: {0}")]
     UnknownBrokerConfig(String),
+    /// No config has this name.
+    #[error("Unknown group config name: {0}")]
+    UnknownGroupConfig(String),
+    /// A group's config is beyond what the broker allows.
+    #[error("{name} must be {relation} {limit}")]
+    GroupLimit {
+        /// The config.
+        name: &'static str,
+        /// `greater than or equal to`, `less than or equal to`, or `greater than`.
+        relation: &'static str,
+        /// The config that it is held against.
+        limit: &'static str,
+    },
     /// The value's shape or size is wrong.
     #[error("Invalid value {value} for configuration {name}: {reason}")]
     Value {
@@ -74,6 +87,50 @@ pub fn check_topic_configs(configs: &BTreeMap<String, String>) -> Result<(), Inv
         (Some(min), Some(max)) if min > max => Err(InvalidValue::CompactionLag { min, max }),
         _ => Ok(()),
     }
+}
+
+/// Whether all configs of one group may stand together, on a broker with these settings.
+pub fn check_group_configs(
+    configs: &BTreeMap<String, String>,
+    layers: &Layers<'_>,
+) -> Result<(), InvalidValue> {
+    for (name, value) in configs {
+        let key = group_key(name).ok_or_else(|| InvalidValue::UnknownGroupConfig(name.clone()))?;
+        check_value(key, value)?;
+    }
+    let broker = |name: &'static str| -> Option<i64> {
+        layers.broker_value(broker_key(name)?).0?.trim().parse().ok()
+    };
+    let number = |name: &'static str| -> Option<i64> {
+        layers.group_value(Some(configs), group_key(name)?).0.trim().parse().ok()
+    };
+    const INTERVAL: &str = "consumer.heartbeat.interval.ms";
+    const SESSION: &str = "consumer.session.timeout.ms";
+    let limits = [
+        (
+            INTERVAL,
+            "group.consumer.min.heartbeat.interval.ms",
+            "group.consumer.max.heartbeat.interval.ms",
+        ),
+        (SESSION, "group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms"),
+    ];
+    for (name, least, most) in limits {
+        if !configs.contains_key(name) {
+            continue;
+        }
+        let refused = |relation, limit| Err(InvalidValue::GroupLimit { name, relation, limit });
+        if number(name) < broker(least) {
+            return refused("greater than or equal to", least);
+        }
+        if number(name) > broker(most) {
+            return refused("less than or equal to", most);
+        }
+    }
+    if !configs.is_empty() && number(SESSION) <= number(INTERVAL) {
+        let (name, relation, limit) = (SESSION, "greater than", INTERVAL);
+        return Err(InvalidValue::GroupLimit { name, relation, limit });
+    }
+    Ok(())
 }
 
 /// Whether a broker's config may have this value.

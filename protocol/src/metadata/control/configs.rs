@@ -1,8 +1,8 @@
 //! Configs change: all of a resource's at once (AlterConfigs), or one by one (IncrementalAlterConfigs, KIP-339).
 
 use crate::metadata::config::{
-    Change, Kind, broker_key, canonical, check_broker_value, check_topic_configs, list_items,
-    topic_key,
+    Change, ConfigKey, Kind, broker_key, canonical, check_broker_value, check_group_configs,
+    check_topic_configs, group_key, list_items, topic_key,
 };
 use crate::metadata::image::ConfigMap;
 use crate::metadata::record::{Record, Resource};
@@ -29,6 +29,8 @@ pub enum ConfigTarget {
     Topic(String),
     /// Resource type 4.
     Broker(String),
+    /// Resource type 32.
+    Group(String),
     /// Any other type, by its number and name.
     Other(i8, String),
 }
@@ -117,9 +119,8 @@ impl Draft<'_> {
             change(&mut after, operation, &resource)?;
         }
         self.check_outcome(&resource, &before, &after)?;
-        let of_topic = matches!(resource, Resource::Topic(_));
         for (key, value) in &mut after {
-            *value = canonical(if of_topic { topic_key(key) } else { broker_key(key) }, value);
+            *value = canonical(key_of(&resource, key), value);
         }
         for key in before.keys().filter(|key| !after.contains_key(*key)) {
             self.decide(Record::ConfigCleared { resource: resource.clone(), key: key.clone() });
@@ -164,8 +165,12 @@ impl Draft<'_> {
                 }
                 Ok(Resource::Broker(id))
             }
+            ConfigTarget::Group(name) if name.is_empty() => {
+                Err(invalid_request("Default group resources are not allowed."))
+            }
+            ConfigTarget::Group(name) => Ok(Resource::Group(name.clone())),
             ConfigTarget::Other(kind, _) => Err(invalid_request(format!(
-                "Unsupported resource type {kind}: only topics (2) and brokers (4) have configs here."
+                "Unsupported resource type {kind}: only topics (2), brokers (4) and groups (32) have configs here."
             ))),
         }
     }
@@ -178,6 +183,11 @@ impl Draft<'_> {
     ) -> Result<(), Refusal> {
         if let Resource::Topic(_) = resource {
             return check_topic_configs(after).map_err(|why| invalid_config(why.to_string()));
+        }
+        if let Resource::Group(_) = resource {
+            let layers = self.rules.layers(&self.image);
+            return check_group_configs(after, &layers)
+                .map_err(|why| invalid_config(why.to_string()));
         }
         let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
         let (mut fixed, mut single) = (Vec::new(), Vec::new());
@@ -206,6 +216,17 @@ impl Draft<'_> {
             check_broker_value(key, value).map_err(|why| invalid_request(why.to_string()))?;
         }
         Ok(())
+    }
+}
+
+/// What is known of a resource's config.
+fn key_of(resource: &Resource, name: &str) -> Option<&'static ConfigKey> {
+    match resource {
+        Resource::Topic(_) => topic_key(name),
+        Resource::Group(_) => group_key(name),
+        Resource::Broker(_) | Resource::BrokerDefault | Resource::ClientMetrics(_) => {
+            broker_key(name)
+        }
     }
 }
 
@@ -241,8 +262,7 @@ fn change(
             configs.remove(key);
         }
         OperationKind::Append | OperationKind::Subtract => {
-            let of_topic = matches!(resource, Resource::Topic(_));
-            let known = if of_topic { topic_key(key) } else { broker_key(key) };
+            let known = key_of(resource, key);
             if known.is_none_or(|known| known.kind != Kind::List) {
                 return Err(invalid_config(format!(
                     "Can't {} to key {key} because its type is not LIST.",
