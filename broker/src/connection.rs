@@ -2,7 +2,7 @@
 //!
 //! Two tasks serve it. The *reader* takes frames off the socket and handles them one after the
 //! other; a produce only gets its offsets there and is queued, still waiting for the disk, so that
-//! the next request can begin. The *writer* sends answers in the order of their requests, as many
+//! the next request can begin, and so is a commit of offsets. The *writer* sends answers in the order of their requests, as many
 //! as are ready with one system call. A connection that owes too much is not read further, and so
 //! the peer's own TCP window holds it back.
 
@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     dialect: Dialect,
     owed: RefCell<VecDeque<Owed>>,
     owed_bytes: Cell<usize>,
+    /// How many of them are commits of offsets.
+    commits: Cell<usize>,
     /// Something was queued, sent or closed.
     changed: Notify,
     reading: Cell<bool>,
@@ -68,6 +70,7 @@ struct Sent {
     stage: Stage,
     arrived: Nanos,
     bytes: usize,
+    is_commit: bool,
 }
 
 /// What handling a frame came to.
@@ -95,6 +98,7 @@ pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, dialect: Dialect) {
         dialect,
         owed: RefCell::new(VecDeque::new()),
         owed_bytes: Cell::new(0),
+        commits: Cell::new(0),
         changed: Notify::new(),
         reading: Cell::new(true),
         sending: Cell::new(true),
@@ -192,6 +196,9 @@ impl Connection {
 
     fn owe(&self, pending: Pending, stage: Stage, arrived: Nanos) {
         let bytes = pending.bytes();
+        if matches!(pending, Pending::Later(_)) {
+            self.commits.set(self.commits.get() + 1);
+        }
         self.owed_bytes.set(self.owed_bytes.get() + bytes);
         self.owed.borrow_mut().push_back(Owed { pending, stage, arrived, bytes });
         self.changed.notify_all();
@@ -204,6 +211,13 @@ impl Connection {
             && (self.owed.borrow().len() >= limits.connection_in_flight_max
                 || self.owed_bytes.get() >= limits.connection_pending_bytes)
         {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Waits until every commit that was asked for here is answered.
+    pub(crate) async fn wait_for_commits(&self) {
+        while self.sending.get() && self.commits.get() > 0 {
             self.changed.notified().await;
         }
     }
@@ -247,9 +261,10 @@ impl Connection {
         let mut next = Some(first);
         while let Some(owed) = next.take() {
             let Owed { pending, stage, arrived, bytes: owed_bytes } = owed;
+            let is_commit = matches!(pending, Pending::Later(_));
             let answer = pending.settle(&self.shard).await;
             bytes += answer.bytes();
-            ready.push(Sent { answer, stage, arrived, bytes: owed_bytes });
+            ready.push(Sent { answer, stage, arrived, bytes: owed_bytes, is_commit });
             if ready.len() < GATHER_ANSWERS && bytes < GATHER_BYTES {
                 let mut queue = self.owed.borrow_mut();
                 if queue.front_mut().is_some_and(|owed| owed.pending.is_ready(&self.shard)) {
@@ -265,6 +280,7 @@ impl Connection {
         for sent in ready.drain(..) {
             self.shard.metrics.time(sent.stage, now.since(sent.arrived));
             self.owed_bytes.set(self.owed_bytes.get() - sent.bytes);
+            self.commits.set(self.commits.get() - usize::from(sent.is_commit));
         }
         self.pulse.beat(now);
         self.changed.notify_all();

@@ -1,7 +1,8 @@
 //! The Kafka dialect: by API key to the file that serves it.
 //!
 //! A request is handled to its end before the next of its connection is begun, as Kafka does, save
-//! for produce: it is done here when its order is fixed, and is answered when it is on disk.
+//! for produce and for commits of offsets: these are done here when their order is fixed, and are
+//! answered when they are on disk. What comes behind a commit and could see it waits for it.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -181,6 +182,9 @@ pub(crate) async fn handle(connection: &Rc<Connection>, frame: Bytes, arrived: N
     match decoded {
         Ok(header) => {
             let RequestHeader { api, version, correlation_id, .. } = header;
+            if !matches!(api, Api::OffsetCommit | Api::Produce | Api::Heartbeat) {
+                connection.wait_for_commits().await;
+            }
             let shard = Rc::clone(shard);
             let peer = connection.peer;
             serve(Request { shard, api, version, correlation_id, frame, body_at, arrived, peer })
@@ -223,7 +227,10 @@ async fn serve(request: Request) -> Handled {
         Api::ListConfigResources => owe(list_config_resources::handle(&request)),
         Api::DescribeTopicPartitions => owe(describe_topic_partitions::handle(&request)),
         Api::DescribeProducers => owe(describe_producers::handle(&request).await),
-        Api::OffsetCommit => owe(offset_commit::handle(&request).await),
+        Api::OffsetCommit => match offset_commit::handle(request) {
+            Ok(later) => Handled::Owe(Pending::Later(later), Stage::OtherTotal),
+            Err(error) => owe(Err(error)),
+        },
         Api::OffsetFetch => owe(offset_fetch::handle(&request).await),
         Api::FindCoordinator => owe(find_coordinator::handle(&request).await),
         Api::JoinGroup => owe(join_group::handle(&request).await),

@@ -1,6 +1,8 @@
 //! An answer that is owed: known already, or waiting for the disk.
 
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use crate::answer::Answer;
 use crate::append::Appending;
@@ -18,6 +20,37 @@ pub(crate) enum Pending {
     Ready(Answer),
     /// Batches that have their offsets and wait to be durable.
     Append { appending: Appending, reply: Box<dyn AppendReply> },
+    /// Anything else that has its place in the order of things and waits to be durable.
+    Later(Later),
+}
+
+/// An answer in the making.
+pub(crate) struct Later {
+    making: Pin<Box<dyn Future<Output = Answer>>>,
+    made: Option<Answer>,
+    /// The bytes that it holds meanwhile.
+    bytes: usize,
+}
+
+impl Later {
+    /// Begins to make an answer. What happens up to its first wait has happened when this returns, so requests that
+    /// begin one after the other keep their order.
+    pub(crate) fn begin(making: impl Future<Output = Answer> + 'static, bytes: usize) -> Self {
+        let mut later = Self { making: Box::pin(making), made: None, bytes };
+        later.is_made();
+        later
+    }
+
+    fn is_made(&mut self) -> bool {
+        // Whoever waits for it in earnest looks again with a waker of its own.
+        let mut nobody = Context::from_waker(Waker::noop());
+        if self.made.is_none()
+            && let Poll::Ready(answer) = self.making.as_mut().poll(&mut nobody)
+        {
+            self.made = Some(answer);
+        }
+        self.made.is_some()
+    }
 }
 
 impl Pending {
@@ -26,6 +59,7 @@ impl Pending {
         match self {
             Self::Ready(answer) => answer.bytes(),
             Self::Append { .. } => 256,
+            Self::Later(later) => later.bytes,
         }
     }
 
@@ -34,6 +68,7 @@ impl Pending {
         match self {
             Self::Ready(_) => true,
             Self::Append { appending, .. } => appending.is_settled(shard),
+            Self::Later(later) => later.is_made(),
         }
     }
 
@@ -45,6 +80,10 @@ impl Pending {
                 appending.settle(shard).await;
                 reply.answer(&appending)
             }
+            Self::Later(Later { making, made, .. }) => match made {
+                Some(answer) => answer,
+                None => making.await,
+            },
         }
     }
 }

@@ -19,7 +19,9 @@ use protocol::kafka::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
     OffsetDeleteResponse,
 };
-use protocol::kafka::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
+use protocol::kafka::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse,
+};
 use protocol::{ErrorCode, TopicId};
 use tests::wire::Wire as Raw;
 
@@ -199,6 +201,80 @@ fn offsets_are_committed_and_fetched_in_every_version() {
     assert_eq!(client.create("t", 3, &[]), ErrorCode::None);
     while fetch(&mut client, 7, "g", id, 0).1 != -1 {
         std::thread::yield_now();
+    }
+}
+
+/// Commits need not be waited for; what is asked for behind them sees them.
+#[test]
+fn commits_that_are_not_waited_for_keep_their_order() {
+    let mut server = Server::start_with(&["--shards", "2"], AT_ONCE);
+    let mut client = server.connect();
+    assert_eq!(client.create("t", 1, &[]), ErrorCode::None);
+    let commit_in = |group, member: Option<(&'static str, i32)>, offset| {
+        let partition = OffsetCommitRequestPartition {
+            committed_offset: offset,
+            ..OffsetCommitRequestPartition::default()
+        };
+        let (member_id, generation) = member.unwrap_or(("", -1));
+        OffsetCommitRequest {
+            group_id: group,
+            generation_id_or_member_epoch: generation,
+            member_id,
+            topics: vec![OffsetCommitRequestTopic {
+                name: "t",
+                partitions: vec![partition],
+                ..OffsetCommitRequestTopic::default()
+            }],
+            ..OffsetCommitRequest::default()
+        }
+    };
+    let code = |answer: crate::wire::Answer| {
+        answer.read::<OffsetCommitResponse<'_>>().topics[0].partitions[0].error_code
+    };
+    // Homes on both shards.
+    for group in ["a", "b", "c", "d"] {
+        assert_eq!(find(&mut client, 3, group).0, ErrorCode::None);
+        let asked: Vec<_> = (1..=300)
+            .map(|offset| client.send(Api::OffsetCommit, 8, &commit_in(group, None, offset)))
+            .collect();
+        let fetch = OffsetFetchRequest {
+            group_id: group,
+            topics: Some(vec![OffsetFetchRequestTopic { name: "t", partition_indexes: vec![0] }]),
+            ..OffsetFetchRequest::default()
+        };
+        let fetched = client.send(Api::OffsetFetch, 7, &fetch);
+        for one in asked {
+            assert_eq!(code(client.receive(one)), ErrorCode::None, "{group}");
+        }
+        let told = client.receive(fetched);
+        let told = told.read::<OffsetFetchResponse<'_>>();
+        assert_eq!(told.topics[0].partitions[0].committed_offset, 300, "{group}");
+    }
+    // A member commits and leaves in one breath.
+    let mut member = Member::new(&server, "e");
+    assert_eq!(find(&mut member.client, 3, "e").0, ErrorCode::None);
+    member.settle_alone();
+    let id: &'static str = member.id.clone().leak();
+    let request = commit_in("e", Some((id, member.generation)), 7);
+    let committed = member.client.send(Api::OffsetCommit, 8, &request);
+    let identity = MemberIdentity { member_id: id, ..MemberIdentity::default() };
+    let leave = LeaveGroupRequest {
+        group_id: "e",
+        members: vec![identity],
+        ..LeaveGroupRequest::default()
+    };
+    let left = member.client.send(Api::LeaveGroup, 4, &leave);
+    assert_eq!(code(member.client.receive(committed)), ErrorCode::None);
+    let told = member.client.receive(left);
+    assert_eq!(told.read::<LeaveGroupResponse<'_>>().error_code, ErrorCode::None);
+    server.kill_and_restart();
+    client = server.connect();
+    for (group, expected) in [("a", 300), ("b", 300), ("c", 300), ("d", 300), ("e", 7)] {
+        let told = settled(|| {
+            let (code, offset, _) = fetch(&mut client, 7, group, TopicId::ZERO, 0);
+            (code, offset)
+        });
+        assert_eq!(told, expected, "{group}");
     }
 }
 

@@ -14,12 +14,23 @@ use super::{Broken, Request};
 use crate::answer::Answer;
 use crate::groups::{self, Commit, TopicOffsets};
 use crate::metrics::Count;
+use crate::pending::Later;
 
-/// Commits what can be committed; the rest is refused partition by partition.
-pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
-    let body = request.decode::<OffsetCommitRequest<'_>>()?;
+/// What a request holds while its answer waits, beside its own bytes.
+const WAITING_BYTES: usize = 1024;
+
+/// Commits what can be committed; the rest is refused partition by partition. The next request may begin meanwhile.
+pub(super) fn handle(request: Request) -> Result<Later, Broken> {
+    request.shard.metrics.add(Count::OffsetCommits, 1);
+    // What cannot be decoded closes the connection, and that is known now.
+    request.decode::<OffsetCommitRequest<'_>>()?;
+    let bytes = request.frame.len() + WAITING_BYTES;
+    Ok(Later::begin(commit(request), bytes))
+}
+
+async fn commit(request: Request) -> Answer {
+    let body = request.decode::<OffsetCommitRequest<'_>>().expect("it was decoded before");
     let shard = &request.shard;
-    shard.metrics.add(Count::OffsetCommits, 1);
     let image = shard.view.image();
     let by_id = request.version.number >= 10;
     let metadata_max = shard.groups.settings.metadata_bytes_max;
@@ -77,10 +88,9 @@ pub(super) async fn handle(request: &Request) -> Result<Answer, Broken> {
             })
             .collect(),
     });
-    request.answer(&OffsetCommitResponse {
-        topics: answered.collect(),
-        ..OffsetCommitResponse::default()
-    })
+    let response =
+        OffsetCommitResponse { topics: answered.collect(), ..OffsetCommitResponse::default() };
+    request.answer(&response).expect("names came from a request and fit an answer")
 }
 
 fn check(
