@@ -95,6 +95,12 @@ pub struct Limits {
     pub partitions_max: usize,
     /// Consumer groups of this broker, over all shards.
     pub groups_max: usize,
+    /// Commits of offsets that one group may make a second; 0 is no limit.
+    pub group_commits_per_second: u32,
+    /// New producer ids a minute; 0 is no limit.
+    pub producer_ids_per_minute: u32,
+    /// Partitions that clients may create and delete a second (KIP-599); 0 is no limit.
+    pub partition_changes_per_second: u32,
 }
 
 impl Default for Limits {
@@ -114,6 +120,9 @@ impl Default for Limits {
             waiting_fetches_max: 10_000,
             partitions_max: 20_000,
             groups_max: 10_000,
+            group_commits_per_second: 0,
+            producer_ids_per_minute: 10_000,
+            partition_changes_per_second: 0,
         }
     }
 }

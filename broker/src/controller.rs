@@ -19,6 +19,7 @@ use storage::{DataDir, LogConfig, Swept};
 use crate::groups;
 use crate::metadata_log::{Loaded, METADATA_TOPIC, MetadataLog, MetadataLogError};
 use crate::partition::Partition;
+use crate::quota::{self, Quota};
 use crate::settings;
 use crate::shard::{Gone, Shard};
 
@@ -40,6 +41,8 @@ pub(crate) enum ChangeError {
 pub(crate) struct Controller {
     log: MetadataLog,
     rules: Rules,
+    /// On the partitions that clients create and delete.
+    changes: Quota,
     /// One change at a time: each is decided on the image that the one before left.
     turn: Semaphore,
 }
@@ -54,7 +57,9 @@ impl Controller {
             at_start: shard.config.kafka_settings.clone(),
             partitions_max: shard.config.limits.partitions_max * shard.count(),
         };
-        let controller = Rc::new(Self { log, rules, turn: Semaphore::new(1) });
+        let limits = &shard.config.limits;
+        let changes = Quota::new(f64::from(limits.partition_changes_per_second), quota::BURST);
+        let controller = Rc::new(Self { log, rules, changes, turn: Semaphore::new(1) });
         controller.adopt_all(shard, &loaded).await?;
         controller.snapshot_if_due(shard);
         Ok(controller)
@@ -69,6 +74,10 @@ impl Controller {
     ) -> Result<Reply, ChangeError> {
         let _turn = self.turn.acquire(1).await;
         let image = shard.view.image();
+        let now = shard.world.now();
+        if let Err(reply) = quota::take_changes(&self.changes, now, &command, &image) {
+            return Ok(reply);
+        }
         let Decision { records, reply } = self.rules.step(command, &image, shard.world.random());
         if !records.is_empty() {
             self.commit(shard, &image, records).await?;

@@ -23,6 +23,7 @@ mod offsets;
 mod partition;
 mod pending;
 mod producer_ids;
+mod quota;
 mod read;
 mod recompress;
 mod resource;

@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::Duration;
 
 use protocol::ProducerId;
 use protocol::metadata::control::{Command, Refusal, Reply};
 use runtime::sync::Semaphore;
 
+use crate::config::BrokerConfig;
 use crate::decide::decide;
+use crate::quota::{self, Quota};
 use crate::shard::Shard;
 
 /// A shard's stock of ids that nobody has yet.
@@ -19,20 +22,26 @@ pub(crate) struct ProducerIds {
     left: RefCell<Range<i64>>,
     /// One block at a time, however many producers wait.
     turn: Semaphore,
+    quota: Quota,
 }
 
-impl Default for ProducerIds {
-    fn default() -> Self {
-        Self { left: RefCell::new(0..0), turn: Semaphore::new(1) }
-    }
-}
+/// A minute's worth of ids may be drawn at once.
+const BURST: Duration = Duration::from_secs(60);
 
 impl ProducerIds {
+    /// None yet. The broker's quota is shared out evenly.
+    pub(crate) fn new(config: &BrokerConfig) -> Self {
+        let per_second = f64::from(config.limits.producer_ids_per_minute) / 60.0;
+        let quota = Quota::new(per_second / config.shards.max(1) as f64, BURST);
+        Self { left: RefCell::new(0..0), turn: Semaphore::new(1), quota }
+    }
+
     /// An id that no producer has had.
     ///
     /// # Errors
-    /// The controller could not be asked for a block, or has no more.
+    /// Too many were given out in the last minute; or the controller could not be asked for a block, or has no more.
     pub(crate) async fn next(&self, shard: &Rc<Shard>) -> Result<ProducerId, Refusal> {
+        self.quota.take(shard.world.now(), 1).map_err(quota::refusal)?;
         if let Some(id) = self.take() {
             return Ok(id);
         }

@@ -16,6 +16,7 @@ mod frames;
 mod groups;
 mod lookup;
 mod native;
+mod quotas;
 mod start;
 mod storm;
 mod wire;

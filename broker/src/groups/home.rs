@@ -20,6 +20,7 @@ use super::offsets::Offsets;
 use super::settings::Settings;
 use super::{expire, load, migration};
 use crate::partition::Partition;
+use crate::quota::{self, Quota};
 use crate::shard::Shard;
 
 /// How long a partition that cannot be read is left alone before it is tried again.
@@ -33,6 +34,8 @@ pub(crate) struct Group {
     pub(crate) recorded: bool,
     /// When its machine is woken, as noted in [`Home::alarms`].
     alarm: Nanos,
+    /// How often it may commit, once it has.
+    pub(crate) commits: Option<Quota>,
 }
 
 /// The protocol by which a group's members share their work.
@@ -68,7 +71,18 @@ impl Group {
             kind: Kind::Classic(Box::new(Classic::new(Rc::clone(rules), now))),
             recorded: false,
             alarm: Nanos::MAX,
+            commits: None,
         }
+    }
+
+    /// It commits; how long the answer has to wait, so that the group keeps to its quota.
+    pub(crate) fn owe_commit(&mut self, per_second: u32, now: Nanos) -> Duration {
+        if per_second == 0 {
+            return Duration::ZERO;
+        }
+        self.commits
+            .get_or_insert_with(|| Quota::new(f64::from(per_second), quota::BURST))
+            .owe(now, 1)
     }
 }
 

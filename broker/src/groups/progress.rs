@@ -1,6 +1,7 @@
 //! What members and tools ask about offsets: to remember them, to tell them, to forget them.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use protocol::ErrorCode;
 use protocol::kafka::group_log::{GroupKey, GroupValue};
@@ -34,20 +35,25 @@ pub(crate) struct Commit {
     pub(crate) topics: Vec<TopicOffsets>,
 }
 
-/// Remembers offsets; they are on disk when this returns.
+/// However much a group is beyond its quota, it hears of its commit after so long.
+const THROTTLED_MAX: Duration = Duration::from_secs(10);
+
+/// Remembers offsets; they are on disk when this returns. Gives how long the answer was held back by the group's quota.
 ///
 /// # Errors
 /// None of them is remembered.
-pub(crate) async fn commit(shard: &Rc<Shard>, commit: Commit) -> Result<(), ErrorCode> {
+pub(crate) async fn commit(shard: &Rc<Shard>, commit: Commit) -> Result<Duration, ErrorCode> {
     let group = commit.group.clone();
     at_home(shard, &group, move |there, home| {
         // Here, not in the future: commits keep the order in which they came.
         let queued = queue(&there, &home, commit);
         async move {
-            match queued? {
-                Some(done) => done.await.map_err(|_closed| ErrorCode::NotCoordinator)?,
-                None => Ok(()),
+            let Some((done, held_back)) = queued? else { return Ok(Duration::ZERO) };
+            done.await.map_err(|_closed| ErrorCode::NotCoordinator)??;
+            if !held_back.is_zero() {
+                there.world.sleep(held_back).await;
             }
+            Ok(held_back)
         }
     })
     .await
@@ -55,7 +61,11 @@ pub(crate) async fn commit(shard: &Rc<Shard>, commit: Commit) -> Result<(), Erro
 
 type Answer = runtime::sync::OneReceiver<Result<(), ErrorCode>>;
 
-fn queue(shard: &Shard, home: &Home, commit: Commit) -> Result<Option<Answer>, ErrorCode> {
+fn queue(
+    shard: &Shard,
+    home: &Home,
+    commit: Commit,
+) -> Result<Option<(Answer, Duration)>, ErrorCode> {
     let id = commit.group.as_str();
     let claim = Claim { member_id: &commit.member_id, instance_id: commit.instance_id.as_deref() };
     let generation = commit.generation;
@@ -103,7 +113,11 @@ fn queue(shard: &Shard, home: &Home, commit: Commit) -> Result<Option<Answer>, E
     let (done, answer) = oneshot();
     let then = Then::Offsets { group: Rc::from(id), changes, done: Some(done) };
     home.put(shard, lines, then);
-    Ok(Some(answer))
+    let per_second = home.settings.commits_per_second;
+    let mut groups = home.groups.borrow_mut();
+    let group = groups.get_mut(id);
+    let held_back = group.map(|group| group.owe_commit(per_second, shard.world.now()));
+    Ok(Some((answer, held_back.unwrap_or_default().min(THROTTLED_MAX))))
 }
 
 /// What a client wants to know of one group: partitions by topic, or everything.

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) topic_segment_bytes: i64,
     /// How many groups may live on one shard.
     pub(crate) groups_max: usize,
+    /// How often one group may commit in a second; 0 is no limit.
+    pub(crate) commits_per_second: u32,
 }
 
 impl Settings {
@@ -73,6 +75,7 @@ impl Settings {
             topic_replicas: i16::try_from(number("offsets.topic.replication.factor")).unwrap_or(1),
             topic_segment_bytes: number("offsets.topic.segment.bytes"),
             groups_max: config.limits.groups_max.div_ceil(config.shards.max(1)),
+            commits_per_second: config.limits.group_commits_per_second,
         }
     }
 }

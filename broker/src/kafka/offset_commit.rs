@@ -2,6 +2,8 @@
 //!
 //! 5 no retention time; 10 topics by id. The answer says that the offsets are on disk.
 
+use std::time::Duration;
+
 use protocol::ErrorCode;
 use protocol::PartitionIndex;
 use protocol::kafka::offset_commit::{
@@ -73,7 +75,10 @@ async fn commit(request: Request) -> Answer {
         retention_ms: (body.retention_time_ms >= 0).then_some(body.retention_time_ms),
         topics,
     };
-    let failed = groups::commit(shard, commit).await.err();
+    let (failed, held_back) = match groups::commit(shard, commit).await {
+        Ok(held_back) => (None, held_back),
+        Err(code) => (Some(code), Duration::ZERO),
+    };
     let mut codes = codes.into_iter();
     let answered = body.topics.iter().map(|topic| OffsetCommitResponseTopic {
         name: topic.name,
@@ -88,8 +93,11 @@ async fn commit(request: Request) -> Answer {
             })
             .collect(),
     });
-    let response =
-        OffsetCommitResponse { topics: answered.collect(), ..OffsetCommitResponse::default() };
+    let response = OffsetCommitResponse {
+        topics: answered.collect(),
+        throttle_time_ms: i32::try_from(held_back.as_millis()).unwrap_or(i32::MAX),
+        ..OffsetCommitResponse::default()
+    };
     request.answer(&response).expect("names came from a request and fit an answer")
 }
 
