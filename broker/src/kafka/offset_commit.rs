@@ -96,7 +96,6 @@ async fn commit(request: Request) -> Answer {
     let response = OffsetCommitResponse {
         topics: answered.collect(),
         throttle_time_ms: i32::try_from(held_back.as_millis()).unwrap_or(i32::MAX),
-        ..OffsetCommitResponse::default()
     };
     request.answer(&response).expect("names came from a request and fit an answer")
 }
