@@ -1,0 +1,3 @@
+"""The differences that are known, each with its reason."""
+
+KNOWN = []
