@@ -23,6 +23,7 @@ SETTINGS = {
     "offsets.topic.replication.factor": 1,
     "offsets.topic.num.partitions": 4,
     "group.initial.rebalance.delay.ms": 0,
+    "log.retention.hours": 240,
 }
 
 

@@ -1,8 +1,8 @@
 """The script of commands, in order: what is run against both brokers.
 
 A line is a tool and its arguments, as one would type them; `--bootstrap-server` is added. A line that begins with `~`
-prints in the order of a hash table or of random ids, and is compared without regard to order. Lines of `produce`, `join`
-and `leave` (tests/clients/java/Tools.java) make what the tools look at. {work} is a directory, {hour-3} a moment three
+prints in the order of a hash table or of random ids, and is compared without regard to order. `produce`, `join`, `settle`
+and `leave` (tests/clients/java/Tools.java) make what the tools look at; `types` is compared too. {work} is a directory, {hour-3} a moment three
 hours before the start, as milliseconds; {date-3} the same moment as the tools take dates.
 """
 
@@ -100,6 +100,8 @@ kafka-configs --alter --entity-type topics --entity-name nobody --add-config ret
 kafka-configs --alter --entity-type topics --entity-name plain --add-config leader.replication.throttled.replicas=x
 kafka-configs --describe --entity-type brokers --entity-name 1
 kafka-configs --describe --all --entity-type brokers --entity-name 1
+types broker 1
+types topic orders
 kafka-configs --describe --all --broker 7 --command-config {work}/client.properties
 kafka-configs --describe --entity-type brokers --entity-default
 kafka-configs --alter --entity-type brokers --entity-name 1 --add-config log.cleaner.backoff.ms=16000
@@ -164,9 +166,9 @@ kafka-log-dirs --describe --topic-list nobody
 kafka-log-dirs --describe --broker-list 1 --topic-list orders
 kafka-log-dirs --describe --broker-list 1,7
 
-kafka-delete-records --offset-json-file {work}/delete.json
+~kafka-delete-records --offset-json-file {work}/delete.json
 kafka-get-offsets --topic orders --time earliest
-kafka-delete-records --offset-json-file {work}/delete-too-far.json
+~kafka-delete-records --offset-json-file {work}/delete-too-far.json
 kafka-delete-records --offset-json-file {work}/delete-below.json
 kafka-delete-records --offset-json-file {work}/delete-negative.json
 kafka-delete-records --offset-json-file {work}/delete-unknown.json --command-config {work}/client.properties
@@ -231,10 +233,11 @@ kafka-consumer-groups --delete-offsets --group reader --topic orders
 
 join classic old alpha orders commit
 join classic old beta orders watch
+settle old
 produce orders 0 {hour-1} {hour-1}
-kafka-consumer-groups --describe --group old
-kafka-consumer-groups --describe --group old --offsets
-kafka-consumer-groups --describe --group old --offsets --verbose
+~kafka-consumer-groups --describe --group old
+~kafka-consumer-groups --describe --group old --offsets
+~kafka-consumer-groups --describe --group old --offsets --verbose
 ~kafka-consumer-groups --describe --group old --members
 ~kafka-consumer-groups --describe --group old --members --verbose
 kafka-consumer-groups --describe --group old --state
@@ -245,9 +248,11 @@ kafka-consumer-groups --delete-offsets --group old --topic plain
 kafka-consumer-groups --reset-offsets --group old --topic orders --to-earliest --execute
 kafka-consumer-groups --reset-offsets --group old --topic orders --to-earliest --dry-run
 join consumer new gamma orders commit
+kafka-consumer-groups --describe --group new --state --verbose
 join consumer new delta plain commit
-kafka-consumer-groups --describe --group new
-kafka-consumer-groups --describe --group new --offsets --verbose
+settle new
+~kafka-consumer-groups --describe --group new
+~kafka-consumer-groups --describe --group new --offsets --verbose
 ~kafka-consumer-groups --describe --group new --members
 ~kafka-consumer-groups --describe --group new --members --verbose
 kafka-consumer-groups --describe --group new --state
@@ -266,10 +271,10 @@ kafka-topics --describe --topic __consumer_offsets
 kafka-topics --list --exclude-internal
 leave old
 leave new
-kafka-consumer-groups --describe --group old
+~kafka-consumer-groups --describe --group old
 kafka-consumer-groups --describe --group old --members
 kafka-consumer-groups --describe --group old --state
-kafka-consumer-groups --describe --group new
+~kafka-consumer-groups --describe --group new
 kafka-consumer-groups --describe --group new --members
 kafka-consumer-groups --describe --group new --state
 ~kafka-consumer-groups --reset-offsets --group new --topic orders --to-earliest --execute

@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,10 +15,15 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.DescribeConfigsOptions;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.apache.kafka.common.utils.Exit;
@@ -28,7 +34,8 @@ import org.apache.kafka.common.utils.Exit;
  * <p>A command is a line of standard input, its words between tabs; its answer is a line with the exit code and the
  * number of bytes that were printed on both streams, and then these bytes. {@code run CLASS ARGUMENT...} runs a tool.
  * {@code produce TOPIC PARTITION TIMESTAMP...}, {@code join PROTOCOL GROUP CLIENT TOPIC commit|watch} and {@code leave
- * GROUP} make what the tools then look at.
+ * GROUP} make what the tools then look at; {@code settle GROUP} waits until it is stable. {@code types KIND NAME} prints
+ * what kafka-configs leaves out: the type of each config, and whether it can be changed.
  */
 public final class Tools {
     private static final long PATIENCE_SECONDS = 60;
@@ -92,6 +99,8 @@ public final class Tools {
                     member.thread.join();
                 }
             }
+            case "settle" -> settle(bootstrap, words[1]);
+            case "types" -> types(bootstrap, words);
             default -> throw new IllegalArgumentException(words[0]);
         }
     }
@@ -101,6 +110,31 @@ public final class Tools {
             Class.forName(tool).getMethod("main", String[].class).invoke(null, (Object) arguments);
         } catch (InvocationTargetException wrapped) {
             throw wrapped.getCause();
+        }
+    }
+
+    private static void settle(String bootstrap, String group) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+            long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+            while (admin.describeConsumerGroups(List.of(group)).all().get().get(group).groupState()
+                != GroupState.STABLE) {
+                if (System.nanoTime() > deadline) {
+                    throw new IllegalStateException(group + " does not become stable");
+                }
+                Thread.sleep(50);
+            }
+        }
+    }
+
+    private static void types(String bootstrap, String[] words) throws Exception {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.valueOf(words[1].toUpperCase()), words[2]);
+        DescribeConfigsOptions options = new DescribeConfigsOptions().includeDocumentation(true);
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+            admin.describeConfigs(List.of(resource), options).all().get().get(resource).entries().stream()
+                .sorted(Comparator.comparing(ConfigEntry::name))
+                .forEach(entry -> System.out.println(entry.name() + "=" + entry.type()
+                    + (entry.isReadOnly() ? " read-only" : "")
+                    + (entry.documentation() == null ? " undocumented" : "")));
         }
     }
 
