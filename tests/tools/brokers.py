@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -88,12 +89,18 @@ class Broker:
 
     def ask(self, *words):
         """A command of the Tools program: its exit code and what it printed."""
-        self.tools.stdin.write(("\t".join(words) + "\n").encode())
-        self.tools.stdin.flush()
-        head = self.tools.stdout.readline().split()
-        if not head:
-            raise SystemExit(f"the tools beside {self.name} have ended, see {self.work}/tools.log")
-        return int(head[0]), self.tools.stdout.read(int(head[1])).decode()
+        # Nobody waits for a tool that hangs for ever.
+        watch = threading.Timer(ANSWER_SECONDS, self.tools.kill)
+        watch.start()
+        try:
+            self.tools.stdin.write(("\t".join(words) + "\n").encode())
+            self.tools.stdin.flush()
+            head = self.tools.stdout.readline().split()
+            return int(head[0]), self.tools.stdout.read(int(head[1])).decode()
+        except (OSError, IndexError):
+            raise SystemExit(f"the tools beside {self.name} have ended at: {' '.join(words)}") from None
+        finally:
+            watch.cancel()
 
     def stop(self):
         for process in reversed(self.processes):

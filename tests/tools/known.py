@@ -7,6 +7,7 @@ import re
 
 ELR = "Kafka's eligible leader replicas (KIP-966) set min.insync.replicas=1 for the cluster; one replica needs none"
 GROUPS = "settings of a single group (resource type GROUP) are not taken yet, see docs/status.md"
+MEMBERS = "Corelog bounds groups at 1,000 members unless it is told otherwise"
 LIMITS = "Corelog bounds what strangers may use ([limits]); Kafka does not"
 ADDRESSES = "Corelog's controller is no listener of its own"
 
@@ -34,15 +35,16 @@ def exactly(command, reason, text):
     return [(re.escape(command), re.escape(line.strip()), reason) for line in text.strip().splitlines()]
 
 
-def altered(kind, name, arguments, error):
-    """What kafka-configs says when an alteration is refused."""
+def altered(kind, name, arguments, error, refuses="+"):
+    """What kafka-configs says when one side refuses an alteration and the other takes it."""
+    takes = "-" if refuses == "+" else "+"
     return f"""
-        + exit code 1
-        + Error while executing config command with args '{arguments} --bootstrap-server 127.0.0.1:PORT'
-        + java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.{error}
-        + Caused by: org.apache.kafka.common.errors.{error}
-        - exit code 0
-        - Completed updating config for {kind} {name}."""
+        {refuses} exit code 1
+        {refuses} Error while executing config command with args '{arguments} --bootstrap-server 127.0.0.1:PORT'
+        {refuses} java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.{error}
+        {refuses} Caused by: org.apache.kafka.common.errors.{error}
+        {takes} exit code 0
+        {takes} Completed updating config for {kind} {name}."""
 
 
 UNKNOWN_KEY = "--alter --entity-type brokers --entity-name 1 --add-config no.such.key=1"
@@ -51,6 +53,12 @@ KNOWN += exactly(
     "Kafka keeps names that it does not know for its plug-ins; Corelog has none and refuses what may be misspelt",
     altered("broker", 1, UNKNOWN_KEY,
             "InvalidRequestException: Cannot update these configs dynamically: [no.such.key]"))
+OLD_KEY = "--alter --entity-type topics --entity-name plain --add-config message.format.version=2.8"
+KNOWN += exactly(
+    f"kafka-configs {OLD_KEY}",
+    "Corelog still takes the names that Kafka 4 gave up, without effect, because old tools send them",
+    altered("topic", "plain", OLD_KEY,
+            "InvalidConfigurationException: Unknown topic config name: message.format.version", refuses="-"))
 KNOWN += exactly(
     "kafka-configs --describe --entity-type broker-loggers --entity-name 1",
     "Corelog does not log through log4j: it has no loggers to list",
@@ -64,8 +72,8 @@ KNOWN += exactly(
         - exit code 0
         + exit code 1
         + Error while executing config command with args '--describe --entity-type users --bootstrap-server 127.0.0.1:PORT'
-        + java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.UnsupportedVersionException: The node does not support ID
-        + Caused by: org.apache.kafka.common.errors.UnsupportedVersionException: The node does not support ID""")
+        + java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.UnsupportedVersionException: The node does not support DESCRIBE_CLIENT_QUOTAS
+        + Caused by: org.apache.kafka.common.errors.UnsupportedVersionException: The node does not support DESCRIBE_CLIENT_QUOTAS""")
 
 # Settings of one group: Kafka's answers, and Corelog's refusals.
 NOT_A_RESOURCE = "InvalidRequestException: Unsupported resource type 32: only topics (2) and brokers (4) have configs here."
@@ -114,8 +122,8 @@ KNOWN += [
 # Configs of a broker that both list, with other values: name, Kafka's, Corelog's, reason.
 OTHERWISE = [
     ("fetch.max.bytes", "57671680 ", "16777216 ", LIMITS),
-    ("group.consumer.max.size", "2147483647 ", "1000 ", LIMITS),
-    ("group.max.size", "2147483647 ", "1000 ", LIMITS),
+    ("group.consumer.max.size", "2147483647 ", "1000 ", MEMBERS),
+    ("group.max.size", "2147483647 ", "1000 ", MEMBERS),
     ("max.connections", "2147483647 ", "10000 ", LIMITS),
     ("max.connections.per.ip", "2147483647 ", "1000 ", LIMITS),
     ("listeners", "PLAINTEXT://127.0.0.1:PORT,CONTROLLER://127.0.0.1:PORT2 ", "PLAINTEXT://127.0.0.1:PORT ", ADDRESSES),
@@ -223,10 +231,11 @@ ABSENT = [
         group.consumer.max.heartbeat.interval.ms group.consumer.max.session.timeout.ms
         group.consumer.min.heartbeat.interval.ms group.consumer.min.session.timeout.ms"""),
     ("groups with members do not migrate yet, see docs/status.md", "group.consumer.migration.policy"),
+    ("classic and KIP-848 groups are always served, there is no switch", "group.coordinator.rebalance.protocols"),
     ("Corelog's group coordinator assigns at once, and lives on the shards, without threads or buffers of its own", """
         group.consumer.assignment.interval.ms group.consumer.max.assignment.interval.ms
         group.consumer.min.assignment.interval.ms group.coordinator.append.linger.ms group.coordinator.background.threads
-        group.coordinator.cached.buffer.max.bytes group.coordinator.rebalance.protocols group.coordinator.threads
+        group.coordinator.cached.buffer.max.bytes group.coordinator.threads
         offsets.commit.timeout.ms offsets.load.buffer.size offsets.topic.compression.codec"""),
     ("one log directory, one shard per core: no threads, checkpoints or purgatories to tune", """
         background.threads cordoned.log.dirs delete.records.purgatory.purge.interval.requests
@@ -244,3 +253,29 @@ ABSENT = [
 for reason, names in ABSENT:
     KNOWN += [(re.escape(command), rf"- {re.escape(name)}=.*", reason)
               for name in names.split() for command in (BROKER, TYPES)]
+
+# Requests that only Kafka serves.
+UNSERVED = [
+    ("no transactions yet", """
+        AddPartitionsToTxn(24) AddOffsetsToTxn(25) EndTxn(26) WriteTxnMarkers(27) TxnOffsetCommit(28)
+        DescribeTransactions(65) ListTransactions(66)"""),
+    ("no TLS, SASL or authorizer yet", """
+        SaslHandshake(17) DescribeAcls(29) CreateAcls(30) DeleteAcls(31) SaslAuthenticate(36) CreateDelegationToken(38)
+        RenewDelegationToken(39) ExpireDelegationToken(40) DescribeDelegationToken(41) DescribeUserScramCredentials(50)
+        AlterUserScramCredentials(51)"""),
+    ("no quotas", "DescribeClientQuotas(48) AlterClientQuotas(49)"),
+    ("no replication between brokers yet", """
+        ElectLeaders(43) AlterPartitionReassignments(45) ListPartitionReassignments(46)"""),
+    ("one log directory for each broker", "AlterReplicaLogDirs(34)"),
+    ("no Raft quorum: one broker decides for itself", """
+        DescribeQuorum(55) UpdateFeatures(57) UnregisterBroker(64) AddRaftVoter(80) RemoveRaftVoter(81)"""),
+    ("no share groups", """
+        ShareGroupHeartbeat(76) ShareGroupDescribe(77) ShareFetch(78) ShareAcknowledge(79) InitializeShareGroupState(83)
+        ReadShareGroupState(84) WriteShareGroupState(85) DeleteShareGroupState(86) ReadShareGroupStateSummary(87)
+        DescribeShareGroupOffsets(90) AlterShareGroupOffsets(91) DeleteShareGroupOffsets(92)"""),
+    ("no streams groups", "StreamsGroupHeartbeat(88) StreamsGroupDescribe(89)"),
+]
+for reason, names in UNSERVED:
+    for name in map(re.escape, names.split()):
+        KNOWN += [("kafka-broker-api-versions", rf"- {name}: \d+( to \d+)? \[usable: \d+\],?", reason),
+                  ("kafka-broker-api-versions", rf"\+ {name}: UNSUPPORTED,?", reason)]

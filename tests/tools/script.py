@@ -13,6 +13,7 @@ TOOLS = {
     "kafka-delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
     "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
     "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
     "kafka-groups": "org.apache.kafka.tools.GroupsCommand",
 }
 
@@ -36,6 +37,7 @@ FILES = {
 
 SCRIPT = r"""
 kafka-topics --version
+kafka-broker-api-versions
 kafka-topics --list
 kafka-topics --describe
 kafka-topics --create --topic orders --partitions 3 --replication-factor 1 --config retention.ms=-1 --config cleanup.policy=compact,delete
@@ -46,6 +48,13 @@ kafka-topics --create --topic by-hand --replica-assignment 1,1
 kafka-topics --create --topic wide --replication-factor 2
 kafka-topics --create --topic none --partitions 0
 kafka-topics --create --topic bad/name
+kafka-topics --create --topic ..
+kafka-topics --create --topic longlonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglong
+kafka-topics --create --topic bad.factor --replication-factor 0
+kafka-topics --create --topic bad.count --partitions -3
+kafka-topics --create --topic bad.twice --replica-assignment 1:1
+kafka-topics --create --topic bad.policy --config cleanup.policy=sometimes
+kafka-topics --create --topic bad.tiers --config remote.storage.enable=true
 kafka-topics --create --topic bad.config --config retention.ms=soon
 kafka-topics --create --topic bad.key --config retention.years=1
 kafka-topics --create --topic dots.and --partitions 2
@@ -54,6 +63,7 @@ kafka-topics --create --topic bad-assignment --replica-assignment 7,7
 kafka-topics --list
 kafka-topics --list --topic o.*
 kafka-topics --describe --topic orders
+kafka-topics --describe --topic orders --partition-size-limit-per-response 1
 kafka-topics --describe
 kafka-topics --describe --topic nobody
 kafka-topics --describe --if-exists --topic nobody
@@ -98,6 +108,27 @@ kafka-configs --alter --entity-type topics --entity-name plain --add-config prea
 kafka-configs --alter --entity-type topics --entity-name plain --add-config min.compaction.lag.ms=100,max.compaction.lag.ms=10
 kafka-configs --alter --entity-type topics --entity-name nobody --add-config retention.ms=1
 kafka-configs --alter --entity-type topics --entity-name plain --add-config leader.replication.throttled.replicas=x
+kafka-configs --alter --entity-type topics --entity-name plain --add-config remote.storage.enable=true
+kafka-configs --alter --entity-type topics --entity-name plain --add-config min.insync.replicas=0
+kafka-configs --alter --entity-type topics --entity-name plain --add-config max.message.bytes=-1
+kafka-configs --alter --entity-type topics --entity-name plain --add-config message.timestamp.type=Never
+kafka-configs --alter --entity-type topics --entity-name plain --add-config compression.gzip.level=0
+kafka-configs --alter --entity-type topics --entity-name plain --add-config compression.zstd.level=99
+kafka-configs --alter --entity-type topics --entity-name plain --add-config segment.ms=0
+kafka-configs --alter --entity-type topics --entity-name plain --add-config retention.bytes=1e3
+kafka-configs --alter --entity-type topics --entity-name plain --add-config local.retention.bytes=-3
+kafka-configs --alter --entity-type topics --entity-name plain --add-config cleanup.policy=[compact,compact]
+kafka-configs --alter --entity-type topics --entity-name plain --add-config cleanup.policy=
+kafka-configs --alter --entity-type topics --entity-name plain --add-config follower.replication.throttled.replicas=*
+kafka-configs --alter --entity-type topics --entity-name plain --add-config leader.replication.throttled.replicas=[0:1,1:1]
+kafka-configs --alter --entity-type topics --entity-name plain --add-config message.format.version=2.8
+kafka-configs --alter --entity-type topics --entity-name plain --delete-config message.format.version
+kafka-configs --alter --entity-type topics --entity-name plain --add-config unclean.leader.election.enable=TRUE
+kafka-configs --alter --entity-type topics --entity-name plain --add-config compression.type=zstd,compression.zstd.level=7
+kafka-configs --describe --topic plain
+kafka-topics --describe --topic plain
+kafka-configs --alter --topic plain --delete-config cleanup.policy,follower.replication.throttled.replicas,leader.replication.throttled.replicas,unclean.leader.election.enable,compression.type,compression.zstd.level
+kafka-configs --describe --topic plain
 kafka-configs --describe --entity-type brokers --entity-name 1
 kafka-configs --describe --all --entity-type brokers --entity-name 1
 types broker 1
@@ -115,6 +146,15 @@ kafka-configs --alter --entity-type brokers --entity-name 1 --add-config num.par
 kafka-configs --alter --entity-type brokers --entity-default --add-config node.id=3
 kafka-configs --alter --entity-type brokers --entity-default --add-config message.max.bytes=-3
 kafka-configs --alter --entity-type brokers --entity-name 1 --add-config no.such.key=1
+kafka-configs --alter --entity-type brokers --entity-name 1 --delete-config no.such.key
+kafka-configs --alter --entity-type brokers --entity-name 1 --add-config num.io.threads=6
+kafka-configs --alter --entity-type brokers --entity-name 1 --add-config leader.replication.throttled.rate=1000000
+kafka-configs --alter --entity-type brokers --entity-name 1 --add-config leader.replication.throttled.rate=-1
+kafka-configs --alter --entity-type brokers --entity-name 1 --add-config log.cleanup.policy=sometimes
+kafka-configs --alter --entity-type brokers --entity-name 1 --add-config compression.type=rar
+kafka-configs --describe --entity-type brokers --entity-name 1
+kafka-configs --alter --entity-type brokers --entity-name 1 --delete-config num.io.threads,leader.replication.throttled.rate,never.set
+kafka-configs --describe --entity-type brokers --entity-name 1
 kafka-configs --alter --entity-type brokers --entity-name 1 --delete-config log.cleaner.backoff.ms
 kafka-configs --alter --entity-type brokers --entity-default --delete-config log.retention.ms,message.max.bytes
 kafka-configs --describe --entity-type brokers --entity-default
@@ -156,6 +196,8 @@ kafka-get-offsets --topic orders --time soon
 kafka-get-offsets --topic orders --partitions 0,2
 kafka-get-offsets --topic orders --partitions 9
 kafka-get-offsets --topic nobody
+kafka-get-offsets --topic-partitions orders:x
+kafka-get-offsets --topic-partitions orders:2-1
 kafka-get-offsets --topic-partitions orders:1,plain:0-2,by-.*
 kafka-get-offsets --topic-partitions orders:-2 --time earliest
 kafka-get-offsets --exclude-internal-topics
@@ -222,8 +264,12 @@ kafka-consumer-groups --describe --group reader --offsets --verbose
 ~kafka-consumer-groups --reset-offsets --group reader --topic nobody --to-earliest --dry-run
 ~kafka-consumer-groups --reset-offsets --group reader --topic orders:9 --to-earliest --dry-run
 kafka-consumer-groups --reset-offsets --group reader --to-earliest
+~kafka-consumer-groups --reset-offsets --group reader --topic orders --to-offset -7 --dry-run
+kafka-consumer-groups --reset-offsets --group reader --topic orders --to-datetime soon --dry-run
 ~kafka-consumer-groups --describe --all-groups
 ~kafka-consumer-groups --describe --all-groups --state
+~kafka-consumer-groups --describe --all-groups --members
+~kafka-consumer-groups --describe --group reader --group second
 ~kafka-consumer-groups --list --state
 kafka-consumer-groups --delete-offsets --group reader --topic orders:0
 kafka-consumer-groups --delete-offsets --group reader --topic orders:9
@@ -248,6 +294,7 @@ kafka-consumer-groups --delete-offsets --group old --topic plain
 kafka-consumer-groups --reset-offsets --group old --topic orders --to-earliest --execute
 kafka-consumer-groups --reset-offsets --group old --topic orders --to-earliest --dry-run
 join consumer new gamma orders commit
+settle new
 kafka-consumer-groups --describe --group new --state --verbose
 join consumer new delta plain commit
 settle new

@@ -138,7 +138,9 @@ impl<'a> Layers<'a> {
             if synonyms.is_empty() && key.listing == Listing::WhenSet {
                 return None;
             }
-            if let Some(value) = key.default {
+            if let Some(value) = key.default
+                && key.listing == Listing::Always
+            {
                 push(&mut synonyms, key.name, value, Source::Default);
             }
             let (value, source) = self.broker_value(key);
