@@ -53,6 +53,17 @@ KNOWN += exactly(
     "Kafka keeps names that it does not know for its plug-ins; Corelog has none and refuses what may be misspelt",
     altered("broker", 1, UNKNOWN_KEY,
             "InvalidRequestException: Cannot update these configs dynamically: [no.such.key]"))
+for arguments, told in [
+    ("--alter --topic __consumer_offsets --partitions 60", "is internal: its number of partitions is fixed."),
+    ("--delete --topic __consumer_offsets", "is internal and cannot be deleted."),
+]:
+    KNOWN += exactly(
+        f"kafka-topics {arguments}",
+        "Kafka lets anybody delete or resize the topic of offsets, which loses or misplaces them; Corelog refuses",
+        f"""
+            - exit code 0
+            + exit code 1
+            + Error while executing topic command : Topic '__consumer_offsets' {told}""")
 OLD_KEY = "--alter --entity-type topics --entity-name plain --add-config message.format.version=2.8"
 KNOWN += exactly(
     f"kafka-configs {OLD_KEY}",

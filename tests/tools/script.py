@@ -29,6 +29,8 @@ FILES = {
     "delete-negative.json": '{"version": 1, "partitions": [{"topic": "orders", "partition": 0, "offset": -5}]}',
     "delete-unknown.json": '{"version": 1, "partitions": [{"topic": "nobody", "partition": 0, "offset": 1}]}',
     "delete-no-partition.json": '{"version": 1, "partitions": [{"topic": "orders", "partition": 9, "offset": 1}]}',
+    "delete-plain.json": '{"version": 1, "partitions": [{"topic": "plain", "partition": 0, "offset": 1}]}',
+    "delete-internal.json": '{"version": 1, "partitions": [{"topic": "__consumer_offsets", "partition": 0, "offset": 0}]}',
     "delete-twice.json": """{"version": 1, "partitions": [
         {"topic": "orders", "partition": 0, "offset": 3}, {"topic": "orders", "partition": 0, "offset": 3}]}""",
     "offsets.csv": '"orders",0,3\n"orders",2,1\n',
@@ -217,6 +219,9 @@ kafka-delete-records --offset-json-file {work}/delete-unknown.json --command-con
 kafka-delete-records --offset-json-file {work}/delete-no-partition.json --command-config {work}/client.properties
 kafka-delete-records --offset-json-file {work}/delete-twice.json
 kafka-get-offsets --topic orders --time earliest
+kafka-configs --alter --topic plain --add-config cleanup.policy=compact
+kafka-delete-records --offset-json-file {work}/delete-plain.json
+kafka-configs --alter --topic plain --delete-config cleanup.policy
 kafka-log-dirs --describe --topic-list orders
 produce orders 1 {hour-5} {hour-4} {hour-3} {hour-2}
 
@@ -316,6 +321,7 @@ kafka-consumer-groups --list --type consumer
 kafka-configs --describe --all --entity-type groups --entity-name new
 kafka-topics --describe --topic __consumer_offsets
 kafka-topics --list --exclude-internal
+kafka-delete-records --offset-json-file {work}/delete-internal.json
 leave old
 leave new
 ~kafka-consumer-groups --describe --group old
@@ -331,7 +337,22 @@ kafka-consumer-groups --delete --group old --group nobody
 kafka-consumer-groups --delete --all-groups
 kafka-consumer-groups --list
 
+join classic fixed epsilon plain commit first
+join consumer fixed-848 zeta plain commit second
+settle fixed
+settle fixed-848
+kafka-consumer-groups --describe --group fixed --offsets
+kafka-consumer-groups --describe --group fixed --members --verbose
+kafka-consumer-groups --describe --group fixed-848 --members
+kafka-consumer-groups --describe --group fixed-848 --offsets
+leave fixed
+leave fixed-848
+~kafka-consumer-groups --describe --group fixed --group fixed-848 --members
+
 kafka-topics --delete --topic orders
 kafka-topics --describe --topic orders
+kafka-topics --create --topic __consumer_offsets
+kafka-topics --alter --topic __consumer_offsets --partitions 60
+kafka-topics --delete --topic __consumer_offsets
 kafka-topics --list
 """

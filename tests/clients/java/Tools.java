@@ -33,7 +33,7 @@ import org.apache.kafka.common.utils.Exit;
  *
  * <p>A command is a line of standard input, its words between tabs; its answer is a line with the exit code and the
  * number of bytes that were printed on both streams, and then these bytes. {@code run CLASS ARGUMENT...} runs a tool.
- * {@code produce TOPIC PARTITION TIMESTAMP...}, {@code join PROTOCOL GROUP CLIENT TOPIC commit|watch} and {@code leave
+ * {@code produce TOPIC PARTITION TIMESTAMP...}, {@code join PROTOCOL GROUP CLIENT TOPIC commit|watch [INSTANCE]} and {@code leave
  * GROUP} make what the tools then look at; {@code settle GROUP} waits until it is stable. {@code types KIND NAME} prints
  * what kafka-configs leaves out: the type of each config, and whether it can be changed.
  */
@@ -167,6 +167,9 @@ public final class Tools {
             settings.put("client.id", words[3]);
             if (words[1].equals("classic")) {
                 settings.put("heartbeat.interval.ms", "200");
+            }
+            if (words.length > 6) {
+                settings.put("group.instance.id", words[6]);
             }
             settings.put("enable.auto.commit", "false");
             settings.put("auto.offset.reset", "earliest");
