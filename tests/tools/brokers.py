@@ -56,9 +56,11 @@ class Broker:
         self.port, self.second, self.third = free_port(), free_port(), free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.data = self.work / "data"
-        self.processes = []
+        self.processes, self.stopped = [], False
 
     def spawn(self, command, log, **pipes):
+        if self.stopped:
+            raise SystemExit(f"{self.name} is stopped")
         with open(self.work / log, "ab") as errors:
             process = subprocess.Popen(command, stderr=errors, cwd=self.work, **pipes)
         self.processes.append(process)
@@ -103,6 +105,7 @@ class Broker:
             watch.cancel()
 
     def stop(self):
+        self.stopped = True
         for process in reversed(self.processes):
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
