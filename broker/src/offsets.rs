@@ -74,12 +74,15 @@ const ALL: i64 = -1;
 /// Raises the log start to `offset`, -1 for all there is, and gives where it is then; for [`crate::ask::each`].
 ///
 /// # Errors
-/// Compacted topics keep what they have; an offset beyond the end is nowhere; a fenced directory changes no more.
+/// The broker's own topics are no client's to trim; compacted topics keep what they have; an offset beyond the end is nowhere; a fenced directory changes no more.
 pub(crate) async fn trim(
     shard: Rc<Shard>,
     partition: Rc<Partition>,
     offset: i64,
 ) -> Result<i64, ErrorCode> {
+    if partition.is_internal {
+        return Err(ErrorCode::InvalidTopicException);
+    }
     if !partition.config().cleanup.delete && partition.config().cleanup.compact {
         return Err(ErrorCode::PolicyViolation);
     }

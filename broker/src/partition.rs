@@ -27,8 +27,8 @@ mod lookup;
 pub(crate) struct Partition {
     pub(crate) id: TopicPartition,
     pub(crate) log: Log,
-    /// Only the broker itself appends to it.
-    is_internal: bool,
+    /// Only the broker itself appends to it, and trims it.
+    pub(crate) is_internal: bool,
     epoch: Cell<LeaderEpoch>,
     config: RefCell<Rc<TopicConfig>>,
 }

@@ -61,7 +61,13 @@ pub(crate) fn complete(config: &mut BrokerConfig, serving: &Serving) {
     ];
     let rack = config.rack.clone().map(|rack| ("broker.rack", rack));
     let facts = facts.into_iter().chain(rack);
-    config.kafka_settings.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+    // What nobody chose is reported as the default that it is.
+    let chosen = facts.filter(|(name, value)| {
+        config.kafka_settings.contains_key(*name)
+            || broker_key(name).and_then(|key| key.default) != Some(value.as_str())
+    });
+    let chosen: Vec<_> = chosen.map(|(name, value)| (name.to_owned(), value)).collect();
+    config.kafka_settings.extend(chosen);
 }
 
 /// A topic's settings as they count now.

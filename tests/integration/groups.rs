@@ -7,6 +7,9 @@ use protocol::kafka::Api;
 use protocol::kafka::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
 };
+use protocol::kafka::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
+};
 use protocol::kafka::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
 use protocol::kafka::group_log::home_of;
 use protocol::kafka::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
@@ -300,9 +303,15 @@ fn the_topic_of_offsets_is_real_and_the_brokers_own() {
     let value = record.value.unwrap();
     assert_eq!(value[..17], *b"\0\x03\0\0\0\0\0\0\x01\x02\xff\xff\xff\xff\0\x01m");
     assert_eq!(value.len(), 17 + 8);
-    // Nobody else writes to it, and it neither goes nor grows.
+    // Nobody else writes to it or trims it, and it neither goes nor grows.
     let (code, _) = raw.produce(OFFSETS, home, &crate::wire::batch(&[1])).unwrap();
     assert_eq!(code, i64::from(ErrorCode::InvalidTopicException.code()));
+    let partitions = vec![DeleteRecordsPartition { partition_index: home, offset: 1 }];
+    let topics = vec![DeleteRecordsTopic { name: OFFSETS, partitions }];
+    let request = DeleteRecordsRequest { topics, timeout_ms: 30_000 };
+    let answer = client.ask(Api::DeleteRecords, 2, &request);
+    let told = answer.read::<DeleteRecordsResponse<'_>>();
+    assert_eq!(told.topics[0].partitions[0].error_code, ErrorCode::InvalidTopicException);
     assert_eq!(delete_topic(&mut client, OFFSETS), ErrorCode::InvalidTopicException);
     let topic =
         CreatePartitionsTopic { name: OFFSETS, count: 60, ..CreatePartitionsTopic::default() };

@@ -171,7 +171,7 @@ pub enum Change {
 pub enum Listing {
     /// Always, with its default if nobody set it.
     Always,
-    /// Only where somebody set it: a name of the past that old tools still send.
+    /// Only where somebody set it: a name of the past that old tools still send, or one that Kafka keeps beside its own.
     WhenSet,
 }
 

@@ -28,7 +28,8 @@ fn a_group_has_settings_of_its_own() {
     let mut client = server.connect();
     assert_eq!(client.create("t", 1, &[]), ErrorCode::None);
     find(&mut client, "g");
-    let by_default: Told = (Some("5000".to_owned()), 5, vec![]);
+    let below = format!("group.{INTERVAL}=5000:5");
+    let by_default: Told = (Some("5000".to_owned()), 5, vec![below.clone()]);
     assert_eq!(one(&mut client, GROUP, "g", INTERVAL), by_default);
     assert_eq!(listed(&mut client), [""; 0]);
     let mut set = |kind, key, value| change(&mut client, 1, (GROUP, "g"), &[(kind, key, value)]);
@@ -49,7 +50,7 @@ fn a_group_has_settings_of_its_own() {
     server.kill_and_restart();
     client = server.connect();
     find(&mut client, "g");
-    let own: Told = (Some("7000".to_owned()), 8, vec![format!("{INTERVAL}=7000:8")]);
+    let own: Told = (Some("7000".to_owned()), 8, vec![format!("{INTERVAL}=7000:8"), below]);
     assert_eq!(one(&mut client, GROUP, "g", INTERVAL), own);
     assert_eq!(listed(&mut client), ["g"]);
     if !server.is_kafka() {

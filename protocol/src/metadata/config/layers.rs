@@ -72,10 +72,11 @@ impl<'a> Layers<'a> {
         if let Some(value) = own.and_then(|own| own.get(key.name)) {
             return (Cow::Borrowed(value), Source::DynamicTopic);
         }
+        let told = self.tells_below(key);
         for synonym in key.synonyms {
             if let Some((value, source)) = self.settings(synonym.name).into_iter().flatten().next()
             {
-                return (synonym.scaled(value), source);
+                return (synonym.scaled(value), if told { source } else { Source::Default });
             }
         }
         (Cow::Borrowed(key.default.unwrap_or_default()), Source::Default)
@@ -95,26 +96,17 @@ impl<'a> Layers<'a> {
         if let Some(value) = own.and_then(|own| own.get(key.name)) {
             push(&mut synonyms, key.name, value, Source::DynamicTopic);
         }
-        for synonym in key.synonyms {
-            for (value, source) in self.settings(synonym.name).into_iter().flatten() {
-                push(&mut synonyms, synonym.name, value, source);
-            }
+        if self.tells_below(key) {
+            self.push_below(&mut synonyms, key);
         }
         if synonyms.is_empty() && key.listing == Listing::WhenSet {
             return None;
-        }
-        let below = key.synonyms.first().and_then(|synonym| broker_key(synonym.name));
-        if let Some(below) = below
-            && let Some(value) = below.default
-        {
-            push(&mut synonyms, below.name, value, Source::Default);
         }
         let (value, source) = self.topic_value(own, key);
         Some(Described { key, value: Some(value.into_owned()), source, read_only: false, synonyms })
     }
 
-    /// A group's config: the value that counts, and where it was set. What stands below the group is not told apart from
-    /// the default, as in Kafka.
+    /// A group's config: the value that counts, and where it was set.
     pub fn group_value(
         &self,
         own: Option<&'a ConfigMap>,
@@ -122,7 +114,7 @@ impl<'a> Layers<'a> {
     ) -> (Cow<'a, str>, Source) {
         match own.and_then(|own| own.get(key.name)) {
             Some(value) => (Cow::Borrowed(value), Source::DynamicGroup),
-            None => (self.topic_value(None, key).0, Source::Default),
+            None => self.topic_value(None, key),
         }
     }
 
@@ -134,9 +126,33 @@ impl<'a> Layers<'a> {
             if source == Source::DynamicGroup {
                 push(&mut synonyms, key.name, &value, source);
             }
+            self.push_below(&mut synonyms, key);
             Described { key, value: Some(value.into_owned()), source, read_only: false, synonyms }
         };
         GROUP_CONFIGS.iter().map(describe).collect()
+    }
+
+    /// Whether what stands below a topic's config is told. As in Kafka, a broker's config in another unit is told only
+    /// below the first: `log.retention.hours` alone counts, but neither it nor that it was set is shown.
+    fn tells_below(&self, key: &'static ConfigKey) -> bool {
+        key.synonyms.first().is_some_and(|first| {
+            self.settings(first.name).iter().any(Option::is_some)
+                || broker_key(first.name).is_some_and(|below| below.default.is_some())
+        })
+    }
+
+    /// The broker's configs that stand below a topic's, set ones first.
+    fn push_below(&self, list: &mut Vec<DescribedSynonym>, key: &'static ConfigKey) {
+        for synonym in key.synonyms {
+            for (value, source) in self.settings(synonym.name).into_iter().flatten() {
+                push(list, synonym.name, value, source);
+            }
+        }
+        for below in key.synonyms.iter().filter_map(|synonym| broker_key(synonym.name)) {
+            if let Some(value) = below.default {
+                push(list, below.name, value, Source::Default);
+            }
+        }
     }
 
     /// Every config of the broker, with all the places its value could come from.
@@ -146,19 +162,24 @@ impl<'a> Layers<'a> {
             for (value, source) in self.settings(key.name).into_iter().flatten() {
                 push(&mut synonyms, key.name, value, source);
             }
-            if let Some(value) = key.default {
+            if synonyms.is_empty() && key.listing == Listing::WhenSet {
+                return None;
+            }
+            if let Some(value) = key.default
+                && key.listing == Listing::Always
+            {
                 push(&mut synonyms, key.name, value, Source::Default);
             }
             let (value, source) = self.broker_value(key);
-            Described {
+            Some(Described {
                 key,
                 value: value.map(str::to_owned),
                 source,
                 read_only: key.change == Change::Static,
                 synonyms,
-            }
+            })
         };
-        BROKER_CONFIGS.iter().map(describe).collect()
+        BROKER_CONFIGS.iter().filter_map(describe).collect()
     }
 
     /// What is set on all brokers while they run, and nothing else: the broker resource without a name.

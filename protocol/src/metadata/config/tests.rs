@@ -160,8 +160,9 @@ fn the_nearest_setting_counts() {
         (&[own, on_broker.clone(), on_all.clone()], &[at_start], "1", Source::DynamicTopic),
         (&[on_broker, on_all.clone()], &[at_start], "2", Source::DynamicBroker),
         (&[on_all], &[at_start], "3", Source::DynamicDefaultBroker),
-        (&[], &[at_start], hours, Source::StaticBroker),
-        (&[], &[("log.retention.minutes", "-1"), at_start], "-1", Source::StaticBroker),
+        // As in Kafka, what is set in another unit counts, but is not told.
+        (&[], &[at_start], hours, Source::Default),
+        (&[], &[("log.retention.minutes", "-1"), at_start], "-1", Source::Default),
         (&[], &[], "604800000", Source::Default),
     ];
     for (dynamic, at_start, value, source) in cases {
@@ -204,6 +205,45 @@ fn every_config_is_described_with_its_synonyms() {
 }
 
 #[test]
+fn a_config_in_another_unit_is_told_below_the_first_only() {
+    let on_all = (Resource::BrokerDefault, "log.retention.ms", "3");
+    let hours = ("log.retention.hours", "4");
+    // what is set │ the synonyms of a topic's retention.ms
+    let cases: [(&[_], &[_], &[_]); 4] = [
+        (&[], &[], &[]),
+        (&[], &[hours], &[]),
+        (
+            std::slice::from_ref(&on_all),
+            &[],
+            &[
+                ("log.retention.ms", "3", Source::DynamicDefaultBroker),
+                ("log.retention.hours", "168", Source::Default),
+            ],
+        ),
+        (
+            std::slice::from_ref(&on_all),
+            &[hours],
+            &[
+                ("log.retention.ms", "3", Source::DynamicDefaultBroker),
+                ("log.retention.hours", "4", Source::StaticBroker),
+                ("log.retention.hours", "168", Source::Default),
+            ],
+        ),
+    ];
+    for (dynamic, at_start, expected) in cases {
+        let (image, at_start) = layered(dynamic, at_start);
+        let described = Layers::new(&image, broker(), &at_start).describe_topic(None);
+        let retention = described.iter().find(|config| config.key.name == "retention.ms").unwrap();
+        let synonyms: Vec<_> = retention
+            .synonyms
+            .iter()
+            .map(|synonym| (synonym.name, synonym.value.as_deref().unwrap(), synonym.source))
+            .collect();
+        assert_eq!(synonyms, expected);
+    }
+}
+
+#[test]
 fn names_of_the_past_are_listed_only_where_they_are_set() {
     let old = (Resource::Topic(topic()), "message.format.version", "2.8");
     let (image, at_start) = layered(&[old], &[]);
@@ -229,6 +269,13 @@ fn a_broker_is_described_by_what_it_was_started_with_and_what_came_later() {
     assert_eq!(message.value.as_deref(), Some("5"));
     assert_eq!((message.source, message.read_only), (Source::DynamicBroker, false));
     assert_eq!(message.synonyms.len(), 3);
+    let throttled = |described: &[Described]| {
+        described.iter().any(|config| config.key.name == "leader.replication.throttled.rate")
+    };
+    assert!(!throttled(&described), "listed only where it is set");
+    let set = (Resource::Broker(broker()), "leader.replication.throttled.rate", "7");
+    let (image, at_start) = layered(&[set], &[]);
+    assert!(throttled(&Layers::new(&image, broker(), &at_start).describe_broker()));
     let rack = find("broker.rack");
     assert_eq!((rack.value.as_deref(), rack.synonyms.len()), (None, 0));
 

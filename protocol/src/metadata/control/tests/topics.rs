@@ -71,7 +71,8 @@ fn topics_are_refused_as_kafka_refuses_them() {
             named("t", 1, 2),
             E::InvalidReplicationFactor,
             "Unable to replicate the partition 2 time(s): The target replication factor of 2 cannot be \
-             reached because only 1 broker(s) are registered.",
+             reached because only 1 broker(s) are registered or some brokers have all their log \
+             directories cordoned.",
         ),
         (
             named("t", 10_001, 1),
