@@ -15,6 +15,7 @@ use tests::seeded::Seeded;
 mod member;
 mod migration;
 mod offsets;
+mod offsets_topic;
 mod story;
 mod stream;
 
@@ -85,6 +86,18 @@ fn run(options: &Options) -> io::Result<usize> {
             Err(why) => {
                 failed += 1;
                 say(&format!("{:16} FAILED: {why}", "offsets"));
+            }
+        }
+    }
+    if options.only.is_empty() || options.only.iter().any(|name| name == offsets_topic::NAME) {
+        match offsets_topic::run(&plan)? {
+            Ok(text) => {
+                passed += 1;
+                say(&format!("{:16} {text}", offsets_topic::NAME));
+            }
+            Err(why) => {
+                failed += 1;
+                say(&format!("{:16} {why}", offsets_topic::NAME));
             }
         }
     }

@@ -20,7 +20,7 @@ const READ_BYTES: usize = 256 << 10;
 /// From this size on a batch is unpacked, and packed, on a thread of its own.
 const THREAD_FROM_BYTES: usize = 32 << 10;
 /// While clients append, a rest is as long as the work before it times this.
-const REST_FACTOR: u32 = 2;
+const REST_FACTOR: u32 = 4;
 /// And no longer than this.
 const REST_MAX: Duration = Duration::from_millis(50);
 
