@@ -275,7 +275,7 @@ impl Pass<'_> {
         for segment in segments.iter().filter(|it| it.end > dirty.start) {
             let mut at = segment.base.max(dirty.start);
             while at < segment.end {
-                let regions = scan::read(self.log, segment, at).await?;
+                let regions = scan::read(self.log, segment, at, &self.pace).await?;
                 count(&self.store.counters.compact_in_bytes, regions.block.len() as u64);
                 for placed in scan::batches(&regions) {
                     if placed.next_offset() <= at {
@@ -354,7 +354,7 @@ impl Pass<'_> {
     ) -> Result<(), Stopped> {
         let mut at = segment.base;
         while at < segment.end {
-            let regions = scan::read(self.log, segment, at).await?;
+            let regions = scan::read(self.log, segment, at, &self.pace).await?;
             count(&self.store.counters.compact_in_bytes, regions.block.len() as u64);
             for placed in scan::batches(&regions) {
                 let next = placed.next_offset();

@@ -16,7 +16,7 @@ use crate::segment::index::{Identity, IndexPage};
 use crate::store::{Inner, count};
 
 /// Bytes written at a time: few enough that a write of the journal behind one does not wait long.
-const WRITE_BYTES: usize = 256 << 10;
+const WRITE_BYTES: usize = 64 << 10;
 
 /// A segment in the making.
 pub(crate) struct Output {

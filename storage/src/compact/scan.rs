@@ -15,7 +15,9 @@ use crate::log::state::SegmentState;
 use crate::segment::walk::Walk;
 use crate::store::Inner;
 
-/// Bytes read at a time.
+/// Bytes read at a time while clients append: what comes meanwhile waits for no more than that.
+const SMALL_READ_BYTES: usize = 64 << 10;
+/// Bytes read at a time while nobody waits: fewer reads, less work for each byte.
 const READ_BYTES: usize = 256 << 10;
 /// From this size on a batch is unpacked, and packed, on a thread of its own.
 const THREAD_FROM_BYTES: usize = 32 << 10;
@@ -29,8 +31,9 @@ pub(crate) async fn read(
     log: &Log,
     segment: &SegmentState,
     from: i64,
+    pace: &Pace,
 ) -> Result<Rc<Regions>, Stopped> {
-    log.verified_regions(segment.name(), from, READ_BYTES).await?.ok_or(Stopped::Changed)
+    log.verified_regions(segment.name(), from, pace.read_bytes).await?.ok_or(Stopped::Changed)
 }
 
 /// The batches of regions.
@@ -70,11 +73,14 @@ pub(crate) async fn pack(
 pub(crate) struct Pace {
     since: Nanos,
     batches: u64,
+    /// How much is read at a time now.
+    read_bytes: usize,
 }
 
 impl Pace {
     pub(crate) fn new(store: &Inner) -> Self {
-        Self { since: store.world.now(), batches: store.counters.batches.get() }
+        let (since, batches) = (store.world.now(), store.counters.batches.get());
+        Self { since, batches, read_bytes: SMALL_READ_BYTES }
     }
 
     /// After a piece of work: hands over, and rests if clients append.
@@ -82,8 +88,10 @@ impl Pace {
         let took = store.world.now().since(self.since);
         let appended = store.counters.batches.get();
         if appended == self.batches {
+            self.read_bytes = READ_BYTES;
             store.world.turn().await;
         } else {
+            self.read_bytes = SMALL_READ_BYTES;
             store.world.sleep((took * REST_FACTOR).min(REST_MAX)).await;
         }
         self.batches = store.counters.batches.get();
