@@ -227,6 +227,28 @@ fn list(client: &mut Client, group: &str) -> Option<(String, String, String)> {
     Some((state, kind, protocol))
 }
 
+/// `corelog group describe` knows these groups, too.
+fn told_by_corelog(server: &Server, one: &Member, two: &Member) {
+    let program = tests::place::corelog().expect("it is built");
+    let bootstrap = server.plan.bootstrap();
+    let arguments = ["group", "describe", "g", "--json", "--bootstrap", &bootstrap];
+    let done = std::process::Command::new(program).args(arguments).output().expect("it runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(
+        (&told["state"], &told["protocol"]),
+        (&"Stable".into(), &"uniform".into()),
+        "{told}"
+    );
+    let reader = |index: &i32| {
+        let partitions = told["partitions"].as_array().expect("a list");
+        let found = partitions.iter().find(|partition| partition["partition"] == *index);
+        found.and_then(|partition| partition["member"].as_str())
+    };
+    assert!(one.holds.iter().all(|index| reader(index) == Some("one")), "{told}");
+    assert!(two.holds.iter().all(|index| reader(index) == Some("two")), "{told}");
+}
+
 #[test]
 fn a_member_takes_over_and_nobody_else_stops() {
     let mut server = Server::start(&["--shards", "2"]);
@@ -261,6 +283,7 @@ fn a_member_takes_over_and_nobody_else_stops() {
     }
     let words = ["Stable", "consumer", "consumer"].map(str::to_owned);
     assert_eq!(list(&mut client, "g"), Some(words.into()));
+    told_by_corelog(&server, &one, &two);
     // Offsets go by the member's epoch.
     let epoch = one.epoch;
     assert_eq!(one.commit("one", epoch, 17), ErrorCode::None);

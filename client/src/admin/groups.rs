@@ -79,7 +79,7 @@ impl Admin {
         Ok(groups)
     }
 
-    /// A group's state and members.
+    /// A group's state and members, whichever protocol it speaks.
     ///
     /// # Errors
     /// [`ClientError::Refused`] with [`ErrorCode::GroupIdNotFound`].

@@ -2,6 +2,8 @@
 
 use protocol::error_code::ErrorCode;
 use protocol::kafka::Api;
+use protocol::kafka::consumer_group_describe::{ConsumerGroupDescribeRequest, ConsumerGroupMember};
+use protocol::kafka::consumer_protocol::ConsumerProtocolAssignment;
 use protocol::kafka::delete_groups::DeleteGroupsRequest;
 use protocol::kafka::describe_groups::{DescribeGroupsRequest, DescribedGroupMember};
 use protocol::kafka::find_coordinator::FindCoordinatorRequest;
@@ -10,15 +12,14 @@ use protocol::kafka::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use protocol::kafka::offset_fetch::{OffsetFetchRequest, OffsetFetchResponsePartition};
-use protocol::reader::{DecodeError, Limits, Reader};
-use protocol::wire::{Version, Wire};
+use protocol::reader::DecodeError;
 
 use super::super::ClientError;
 use super::{Reply, Speaker, refuse};
 use crate::admin::groups::{GroupListing, GroupMember, GroupOffset, GroupView};
 
-/// A consumer's assignment has plain lengths whatever the request's version.
-const PLAIN: Version = Version { number: 0, flexible: false };
+/// What groups of the new protocol share out.
+const CONSUMER: &str = "consumer";
 
 impl Speaker {
     /// The broker that a group lives on.
@@ -58,6 +59,12 @@ impl Speaker {
         let body = self.shared.read(&reply, Reply::body)?;
         let found = body.groups.first();
         let found = found.ok_or_else(|| self.channel().malformed("no group is described"))?;
+        // What is no classic group may be one of the new protocol. Before version 6 it is called dead.
+        let is_other =
+            found.error_code == ErrorCode::GroupIdNotFound || found.group_state == "Dead";
+        if is_other && self.shared.version(Api::ConsumerGroupDescribe).is_ok() {
+            return self.describe_consumer_group(group).await;
+        }
         refuse(found.error_code, found.error_message)?;
         Ok(GroupView {
             id: group.to_owned(),
@@ -65,6 +72,23 @@ impl Speaker {
             protocol_type: found.protocol_type.to_owned(),
             protocol: found.protocol_data.to_owned(),
             members: found.members.iter().map(member).collect(),
+        })
+    }
+
+    /// One group of the new protocol (KIP-848).
+    async fn describe_consumer_group(&self, group: &str) -> Result<GroupView, ClientError> {
+        let request = ConsumerGroupDescribeRequest { group_ids: vec![group], ..Default::default() };
+        let reply = self.shared.ask(&request).await?;
+        let body = self.shared.read(&reply, Reply::body)?;
+        let found = body.groups.first();
+        let found = found.ok_or_else(|| self.channel().malformed("no group is described"))?;
+        refuse(found.error_code, found.error_message)?;
+        Ok(GroupView {
+            id: group.to_owned(),
+            state: found.group_state.to_owned(),
+            protocol_type: CONSUMER.to_owned(),
+            protocol: found.assignor_name.to_owned(),
+            members: found.members.iter().map(consumer_member).collect(),
         })
     }
 
@@ -140,17 +164,27 @@ fn member(member: &DescribedGroupMember<'_>) -> GroupMember {
     }
 }
 
+fn consumer_member(member: &ConsumerGroupMember<'_>) -> GroupMember {
+    let topics = member.assignment.topic_partitions.iter();
+    let partitions = topics.flat_map(|topic| {
+        topic.partitions.iter().map(|index| (topic.topic_name.to_owned(), *index))
+    });
+    GroupMember {
+        id: member.member_id.to_owned(),
+        instance_id: member.instance_id.map(str::to_owned),
+        client_id: member.client_id.to_owned(),
+        host: member.client_host.trim_start_matches('/').to_owned(),
+        partitions: partitions.collect(),
+    }
+}
+
 /// The partitions in a consumer's assignment.
 fn assigned(bytes: &[u8]) -> Result<Vec<(String, i32)>, DecodeError> {
-    let mut from = Reader::new(bytes, Limits::RESPONSE);
-    let _version = i16::decode(&mut from, PLAIN)?;
-    let mut partitions = Vec::new();
-    for _ in 0..i32::decode(&mut from, PLAIN)? {
-        let topic = <&str>::decode(&mut from, PLAIN)?;
-        let indexes = Vec::<i32>::decode(&mut from, PLAIN)?;
-        partitions.extend(indexes.into_iter().map(|index| (topic.to_owned(), index)));
-    }
-    Ok(partitions)
+    let assignment = ConsumerProtocolAssignment::read(bytes)?;
+    let topics = assignment.assigned_partitions.iter();
+    let partitions =
+        topics.flat_map(|one| one.partitions.iter().map(|index| (one.topic.to_owned(), *index)));
+    Ok(partitions.collect())
 }
 
 #[cfg(test)]
