@@ -252,10 +252,11 @@ def read_by_kafka(bootstrap, class_path):
     command += ["--formatter", "org.apache.kafka.tools.consumer.OffsetsMessageFormatter"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 2)
     # One record after the other, and nothing in between.
-    found, decoder, text = {}, json.JSONDecoder(), done.stdout.strip()
-    while text:
-        record, end = decoder.raw_decode(text)
-        text = text[end:].lstrip()
+    found, decoder, text, at = {}, json.JSONDecoder(), done.stdout.strip(), 0
+    while at < len(text):
+        record, at = decoder.raw_decode(text, at)
+        while text[at:at + 1].isspace():
+            at += 1
         about = record["key"]["data"]
         key = (about["group"], about["topic"], about["partition"])
         if record["value"] is None:
