@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use protocol::epoch::{LeaderEpoch, ProducerEpoch};
 use protocol::ids::ProducerId;
 use protocol::offset::Offset;
 use runtime::World;
-use runtime::sim::{DiskFaults, NodeId, Sim};
+use runtime::sim::{DiskFaults, NodeId, Sim, SimDisk};
 use storage::{CompactionConfig, Log, LogConfig, ReadLimit, Rule, Store, StoreConfig, Ticket};
 
 use crate::model::{Random, append_at, open, partition, tiny};
@@ -55,6 +55,58 @@ struct Model {
     /// Compacted up to here, as was seen.
     cleaned: i64,
     removed: u64,
+    swaps: Swaps,
+    /// The segments of which the last image holds two generations.
+    in_swap: Segments,
+    /// The files of the images since the last start.
+    image: BTreeSet<PathBuf>,
+    /// Files that a start may set aside: of segments that were begun and never heard of.
+    unheard: BTreeSet<String>,
+}
+
+/// Crash images that hold an old segment and the one that takes its place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Swaps {
+    images: u64,
+    /// Those of which the start went on with the old segment,
+    old: u64,
+    /// and with the new one.
+    new: u64,
+}
+
+impl Swaps {
+    fn add(&mut self, other: Self) {
+        self.images += other.images;
+        self.old += other.old;
+        self.new += other.new;
+    }
+
+    fn say(self) {
+        let Self { images, old, new } = self;
+        println!(
+            "{images} images in a swap: {old} went back to the old segment, {new} on with the new"
+        );
+    }
+
+    /// Whether images fell on both sides of the entry that swaps.
+    fn both(self) -> bool {
+        self.old > 0 && self.new > 0
+    }
+}
+
+/// The generations of each segment of which there are files.
+type Segments = BTreeMap<(PathBuf, String), BTreeSet<u32>>;
+
+fn segments(files: &[PathBuf]) -> Segments {
+    let mut found = Segments::new();
+    let logs = files.iter().filter(|it| it.extension().is_some_and(|it| it == "log"));
+    for file in logs.filter(|it| !is_set_aside(it)) {
+        let stem = file.file_stem().unwrap().to_str().unwrap();
+        let (base, generation) = stem.split_once('.').unwrap_or((stem, "0"));
+        let key = (file.parent().unwrap().to_owned(), base.to_owned());
+        found.entry(key).or_default().insert(generation.parse().unwrap());
+    }
+    found
 }
 
 fn settings(random: &mut Random) -> LogConfig {
@@ -72,6 +124,38 @@ fn settings(random: &mut Random) -> LogConfig {
 }
 
 impl Model {
+    /// Notes the image that a crash left.
+    fn crashed(&mut self, files: &[PathBuf]) {
+        self.in_swap = segments(files);
+        self.in_swap.retain(|_, generations| generations.len() > 1);
+        self.swaps.images += u64::from(!self.in_swap.is_empty());
+        self.image.extend(files.iter().filter(|it| !is_set_aside(it)).cloned());
+    }
+
+    /// Notes which files of the image a start may set aside: those that begin at the end or beyond.
+    fn opened(&mut self, end: i64) {
+        let image = std::mem::take(&mut self.image);
+        let names = image.iter().filter_map(|file| file.file_name()?.to_str());
+        let unheard = names.filter(|name| {
+            let base = name.strip_suffix(".log").or(name.strip_suffix(".index"));
+            base.and_then(|it| it.parse::<i64>().ok()).is_some_and(|base| base >= end)
+        });
+        self.unheard.extend(unheard.map(str::to_owned));
+    }
+
+    /// Notes with which segments of the image a start, which has been checked, went on.
+    fn started(&mut self, files: &[PathBuf]) {
+        let there = segments(files);
+        let (mut old, mut new) = (false, false);
+        for (segment, generations) in std::mem::take(&mut self.in_swap) {
+            let Some(stayed) = there.get(&segment) else { continue };
+            old |= stayed.first() == generations.first();
+            new |= stayed.last() == generations.last();
+        }
+        self.swaps.old += u64::from(old);
+        self.swaps.new += u64::from(new);
+    }
+
     fn end(&self) -> i64 {
         self.batches.last().map_or(0, |it| it.next)
     }
@@ -261,24 +345,34 @@ async fn read_somewhere(log: &Log, model: &Model, random: &mut Random) {
 /// The files of the partition: no segment in two generations.
 fn check_files(files: &[PathBuf]) {
     let mut bases = BTreeSet::new();
-    for file in files.iter().filter(|it| it.extension().is_some_and(|it| it == "log")) {
+    let logs = files.iter().filter(|it| it.extension().is_some_and(|it| it == "log"));
+    for file in logs.filter(|it| !is_set_aside(it)) {
         let name = file.file_name().unwrap().to_str().unwrap();
         let base = (file.parent(), name.split('.').next().unwrap().to_owned());
         assert!(bases.insert(base), "{} is left over in {files:?}", file.display());
     }
 }
 
-/// What was set aside is a segment that was begun and never heard of, nothing that was compacted.
-fn check_lost(files: &[PathBuf], cleaned: i64) {
-    for file in files.iter().filter(|it| it.components().any(|it| it.as_os_str() == ".lost")) {
+fn is_set_aside(file: &Path) -> bool {
+    file.components().any(|it| it.as_os_str() == ".lost")
+}
+
+/// What was set aside are segments that were begun and never heard of, nothing that was compacted.
+fn check_lost(files: &[PathBuf], unheard: &BTreeSet<String>) {
+    for file in files.iter().filter(|it| is_set_aside(it)) {
         let name = file.file_name().unwrap().to_str().unwrap();
-        // Topic, partition, base offset, ending.
-        let parts: Vec<_> = name.split('.').collect();
-        assert!(parts.len() == 4 && parts[2].parse::<i64>().unwrap() >= cleaned, "{name}");
+        // Topic, partition, and the name it had.
+        let had = name.splitn(3, '.').nth(2);
+        assert!(had.is_some_and(|it| unheard.contains(it)), "{name}, not of {unheard:?}");
     }
 }
 
-async fn session(world: &World, config: &StoreConfig, model: &Rc<RefCell<Model>>, seed: u64) {
+async fn session(
+    world: &World,
+    config: &StoreConfig,
+    model: &Rc<RefCell<Model>>,
+    (disk, seed): (&SimDisk, u64),
+) {
     let random = &mut Random::new(seed);
     let (store, report) = open(world, config).await.expect("it opens");
     assert!(report.lost.is_empty(), "{:?}", report.lost);
@@ -290,8 +384,10 @@ async fn session(world: &World, config: &StoreConfig, model: &Rc<RefCell<Model>>
         }
     };
     log.configure(settings(random));
+    model.borrow_mut().opened(log.log_end_offset().get());
     let mut known = model.borrow().clone();
     known.check(&log, world.wall_ms()).await;
+    known.started(&disk.files());
     *model.borrow_mut() = known;
     let keys = 1 + random.below(60);
     let background = {
@@ -366,13 +462,16 @@ fn run_seed(seed: u64) -> (Model, u64) {
         faults.halt_after_ops = Some(disk.ops() + 5 + random.below(span));
         disk.set_faults(faults);
         let (halted, run_model, run_config) = (disk.clone(), model.clone(), config.clone());
-        let seed = random.next();
+        let (run_disk, seed) = (disk.clone(), random.next());
         sim.run(|world| {
-            or(halted.halted(), async move { session(&world, &run_config, &run_model, seed).await })
+            or(halted.halted(), async move {
+                session(&world, &run_config, &run_model, (&run_disk, seed)).await;
+            })
         })
         .expect("it does not hang");
         sim.kill(NodeId(0));
         let next = if random.chance(70) { disk.crash(random.next()) } else { disk.kill() };
+        model.borrow_mut().crashed(&next.files());
         sim.set_disk(NodeId(0), next);
     }
     let disk = sim.disk(NodeId(0));
@@ -383,16 +482,18 @@ fn run_seed(seed: u64) -> (Model, u64) {
             let (store, _) = open(&world, &last_config).await.expect("it opens");
             let Some(log) = store.log(partition(0)) else { return 0 };
             let mut model = last_model.borrow().clone();
+            model.opened(log.log_end_offset().get());
             log.configure(settings(&mut random));
             model.check(&log, world.wall_ms()).await;
             check_files(&disk.files());
+            model.started(&disk.files());
             let config = CompactionConfig { dirty_ratio_min: 0.0, ..CompactionConfig::default() };
             log.configure(LogConfig { compaction: Some(config), ..settings(&mut random) });
             while store.compact(world.wall_ms()).await.expect("nothing fails") {
                 model.check(&log, world.wall_ms()).await;
             }
             check_files(&disk.files());
-            check_lost(&disk.files(), log.cleaned_offset().get());
+            check_lost(&disk.files(), &model.unheard);
             store.close().await.expect("nothing fails");
             *last_model.borrow_mut() = model;
             store.stats().compactions
@@ -413,6 +514,7 @@ fn the_newest_record_of_each_key_survives_every_crash() {
         Err(_) => 1..60,
     };
     let (mut acked, mut removed, mut compactions) = (0, 0, 0);
+    let mut swaps = Swaps::default();
     let count = seeds.end - seeds.start;
     for seed in seeds {
         let outcome = std::panic::catch_unwind(|| run_seed(seed));
@@ -422,9 +524,15 @@ fn the_newest_record_of_each_key_survives_every_crash() {
         acked += model.acked;
         removed += model.removed;
         compactions += passes;
+        swaps.add(model.swaps);
     }
     println!("{count} seeds, {acked} acknowledged batches, {removed} records removed");
-    assert!(count == 1 || removed > 50 * count && compactions > count / 2);
+    if count > 1 {
+        swaps.say();
+        assert!(removed > 50 * count && compactions > count / 2);
+        assert!(swaps.images > count / 4, "hardly a crash in a swap");
+        assert!(count < 1000 || swaps.both(), "all on one side of the swap");
+    }
 }
 
 #[test]
@@ -452,8 +560,9 @@ async fn prepare(world: &World, config: &StoreConfig, model: &mut Model) -> (Sto
     (store, log)
 }
 
-/// One run up to a crash after so many disk operations of the compaction; whether it got to its end.
-fn crash_at(point: u64, how: u64) -> bool {
+/// One run up to a crash after so many disk operations of the compaction; whether it got to its end,
+/// and whether the image was in a swap.
+fn crash_at(point: u64, how: u64) -> (bool, Swaps) {
     let sim = Sim::new(11);
     let config = tiny(&mut Random::new(3));
     let disk = sim.disk(NodeId(0));
@@ -486,35 +595,45 @@ fn crash_at(point: u64, how: u64) -> bool {
     sim.set_disk(NodeId(0), if how == 0 { ended.kill() } else { ended.crash(how * 1000 + point) });
     let disk = sim.disk(NodeId(0));
     disk.set_faults(DiskFaults::instant());
-    sim.run(async |world| {
+    model.borrow_mut().crashed(&disk.files());
+    let swaps = sim.run(async |world| {
         let mut model = model.borrow().clone();
         let (store, report) = open(&world, &config).await.expect("it opens");
         assert!(report.lost.is_empty(), "{:?}", report.lost);
         let log = store.log(partition(0)).expect("it was made");
+        model.opened(log.log_end_offset().get());
         log.configure(settings(&mut Random::new(1)));
         model.check(&log, world.wall_ms()).await;
         check_files(&disk.files());
+        model.started(&disk.files());
         while store.compact(world.wall_ms()).await.expect("nothing fails") {}
         model.check(&log, world.wall_ms()).await;
         check_files(&disk.files());
         assert!(model.removed > 0);
-        check_lost(&disk.files(), log.cleaned_offset().get());
+        check_lost(&disk.files(), &model.unheard);
         store.close().await.expect("nothing fails");
-    })
-    .expect("it does not hang");
-    finished
+        model.swaps
+    });
+    (finished, swaps.expect("it does not hang"))
 }
 
 #[test]
 fn a_crash_at_any_point_of_a_pass_leaves_the_old_or_the_new() {
     for how in 0..4 {
-        let mut point = 1;
-        while !crash_at(point, how) {
+        let (mut point, mut swaps) = (0, Swaps::default());
+        loop {
             point += 1;
             assert!(point < 2000, "a pass has an end");
+            let (finished, one) = crash_at(point, how);
+            swaps.add(one);
+            if finished {
+                break;
+            }
         }
         println!("crash {how}: {point} points");
         assert!(point > 20, "a pass does more than that");
+        swaps.say();
+        assert!(swaps.both(), "all on one side of the swap");
     }
 }
 
