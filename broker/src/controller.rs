@@ -75,11 +75,13 @@ impl Controller {
         let _turn = self.turn.acquire(1).await;
         let image = shard.view.image();
         let now = shard.world.now();
-        if let Err(reply) = quota::take_changes(&self.changes, now, &command, &image) {
+        if let Err(reply) = quota::check_changes(&self.changes, now, &command) {
             return Ok(reply);
         }
         let Decision { records, reply } = self.rules.step(command, &image, shard.world.random());
         if !records.is_empty() {
+            // Paid for by those who come behind: this one goes on.
+            let _wait = self.changes.owe(now, quota::changed_partitions(&records, &image));
             self.commit(shard, &image, records).await?;
             self.snapshot_if_due(shard);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use protocol::ErrorCode;
 use protocol::metadata::control::{Command, Mode, Refusal, Reply};
-use protocol::metadata::{Image, topic_name};
+use protocol::metadata::{Image, Record, topic_name};
 use runtime::Nanos;
 
 /// What is saved up for a burst unless something else is said, as in Kafka (`quota.window.num` windows of a second, less
@@ -64,21 +64,13 @@ impl Quota {
     }
 }
 
-/// Takes what a command costs of the quota on partitions that are created and deleted.
+/// Whether a command that creates or deletes partitions may go on. What it costs is known when it is decided: a wish that
+/// is refused costs nothing, however much it asks for.
 ///
 /// # Errors
 /// It has to come again later, and this is what is answered.
-pub(crate) fn take_changes(
-    quota: &Quota,
-    now: Nanos,
-    command: &Command,
-    image: &Image,
-) -> Result<(), Reply> {
-    let cost = changed_partitions(command, image);
-    if cost == 0 {
-        return Ok(());
-    }
-    match quota.take(now, usize::try_from(cost).unwrap_or(usize::MAX)) {
+pub(crate) fn check_changes(quota: &Quota, now: Nanos, command: &Command) -> Result<(), Reply> {
+    match quota.take(now, 0) {
         Ok(()) => Ok(()),
         Err(wait) => refused(command, wait).map_or(Ok(()), Err),
     }
@@ -92,56 +84,48 @@ pub(crate) fn refusal(wait: Duration) -> Refusal {
     }
 }
 
-/// How many partitions a command creates or deletes, as far as clients wish for them.
-fn changed_partitions(command: &Command, image: &Image) -> i64 {
-    match command {
-        Command::CreateTopics(topics, Mode::Apply) => topics
-            .iter()
-            .filter(|topic| !topic_name::is_internal(&topic.name))
-            .map(|topic| match topic.assignments.len() {
-                0 => i64::from(topic.partitions.max(1)),
-                chosen => i64::try_from(chosen).unwrap_or(i64::MAX),
-            })
-            .sum(),
-        Command::AddPartitions(topics, Mode::Apply) => topics
-            .iter()
-            .filter_map(|wish| {
-                let has = image.topic_by_name(&wish.topic)?.partitions.len();
-                Some((i64::from(wish.count) - i64::try_from(has).ok()?).max(0))
-            })
-            .sum(),
-        Command::DeleteTopics(topics) => topics
-            .iter()
-            .filter_map(|wish| {
-                let known = match &wish.name {
-                    Some(name) => image.topic_by_name(name),
-                    None => image.topic(wish.id),
-                };
-                i64::try_from(known?.partitions.len()).ok()
-            })
-            .sum(),
-        Command::CreateTopics(_, Mode::Validate)
-        | Command::AddPartitions(_, Mode::Validate)
-        | Command::AlterConfigs(..)
-        | Command::AllocateProducerIds(_)
-        | Command::RegisterBroker(_)
-        | Command::SetFeature(..) => 0,
+/// How many partitions a decision creates and deletes. The broker's own topics cost nothing.
+pub(crate) fn changed_partitions(records: &[Record], image: &Image) -> usize {
+    let mut internal = Vec::new();
+    let mut changed = 0;
+    for record in records {
+        match record {
+            Record::TopicCreated { topic, name } if topic_name::is_internal(name) => {
+                internal.push(*topic);
+            }
+            Record::Partition(new)
+                if !internal.contains(&new.topic)
+                    && image.partition(new.topic, new.index).is_none() =>
+            {
+                changed += 1;
+            }
+            Record::TopicDeleted { topic } => {
+                changed += image.topic(*topic).map_or(0, |topic| topic.partitions.len());
+            }
+            _ => {}
+        }
     }
+    changed
 }
 
-/// Every item of a command is refused, for now. `None` if it costs nothing.
+/// Every item of a command is refused, for now. `None` if it creates and deletes nothing that clients wish for.
 fn refused(command: &Command, wait: Duration) -> Option<Reply> {
+    fn all<T>(count: usize, wait: Duration) -> Vec<Result<T, Refusal>> {
+        std::iter::repeat_with(|| Err(refusal(wait))).take(count).collect()
+    }
     match command {
-        Command::CreateTopics(topics, _) => {
-            Some(Reply::CreateTopics(topics.iter().map(|_| Err(refusal(wait))).collect()))
+        Command::CreateTopics(topics, Mode::Apply)
+            if !topics.iter().all(|topic| topic_name::is_internal(&topic.name)) =>
+        {
+            Some(Reply::CreateTopics(all(topics.len(), wait)))
         }
-        Command::DeleteTopics(topics) => {
-            Some(Reply::DeleteTopics(topics.iter().map(|_| Err(refusal(wait))).collect()))
+        Command::DeleteTopics(topics) => Some(Reply::DeleteTopics(all(topics.len(), wait))),
+        Command::AddPartitions(topics, Mode::Apply) => {
+            Some(Reply::AddPartitions(all(topics.len(), wait)))
         }
-        Command::AddPartitions(topics, _) => {
-            Some(Reply::AddPartitions(topics.iter().map(|_| Err(refusal(wait))).collect()))
-        }
-        Command::AlterConfigs(..)
+        Command::CreateTopics(..)
+        | Command::AddPartitions(_, Mode::Validate)
+        | Command::AlterConfigs(..)
         | Command::AllocateProducerIds(_)
         | Command::RegisterBroker(_)
         | Command::SetFeature(..) => None,
@@ -150,6 +134,9 @@ fn refused(command: &Command, wait: Duration) -> Option<Reply> {
 
 #[cfg(test)]
 mod tests {
+    use protocol::metadata::record::PartitionRecord;
+    use protocol::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
+
     use super::*;
 
     fn at(seconds: f64) -> Nanos {
@@ -192,16 +179,47 @@ mod tests {
     }
 
     #[test]
-    fn validation_and_internal_topics_cost_nothing() {
-        let topic = |name: &str| protocol::metadata::control::NewTopic {
-            name: name.to_owned(),
-            partitions: 50,
-            ..Default::default()
+    fn validation_and_internal_topics_are_never_refused() {
+        let create = |name: &str, mode| {
+            let name = name.to_owned();
+            let topic = protocol::metadata::control::NewTopic { name, ..Default::default() };
+            Command::CreateTopics(vec![topic], mode)
         };
-        let image = Image::new();
-        let cost = |command: &Command| changed_partitions(command, &image);
-        assert_eq!(cost(&Command::CreateTopics(vec![topic("a"), topic("b")], Mode::Apply)), 100);
-        assert_eq!(cost(&Command::CreateTopics(vec![topic("a")], Mode::Validate)), 0);
-        assert_eq!(cost(&Command::CreateTopics(vec![topic("__consumer_offsets")], Mode::Apply)), 0);
+        let quota = Quota::new(1.0, BURST);
+        quota.owe(at(0.0), 1000);
+        let check = |command: &Command| check_changes(&quota, at(0.0), command).is_ok();
+        assert!(!check(&create("a", Mode::Apply)));
+        assert!(check(&create("a", Mode::Validate)));
+        assert!(check(&create("__consumer_offsets", Mode::Apply)));
+    }
+
+    #[test]
+    fn what_is_created_and_deleted_is_counted_and_internal_topics_are_not() {
+        let topic = |byte| TopicId::new([byte; 16]);
+        let created =
+            |byte, name: &str| Record::TopicCreated { topic: topic(byte), name: name.to_owned() };
+        let partition = |byte, index| {
+            Record::Partition(PartitionRecord {
+                topic: topic(byte),
+                index: PartitionIndex::new(index).expect("not negative"),
+                replicas: vec![BrokerId::new(1).expect("not negative")],
+                in_sync: vec![BrokerId::new(1).expect("not negative")],
+                leader: None,
+                leader_epoch: LeaderEpoch::ZERO,
+                partition_epoch: 0,
+            })
+        };
+        let mut image = Image::new();
+        let first = [created(1, "a"), partition(1, 0), partition(1, 1)];
+        assert_eq!(changed_partitions(&first, &image), 2);
+        for record in &first {
+            image.apply(record).expect("a sound record");
+        }
+        // A partition that is there changes hands, one is added, and a topic of the broker's own comes.
+        let second =
+            [partition(1, 0), partition(1, 2), created(2, "__consumer_offsets"), partition(2, 0)];
+        assert_eq!(changed_partitions(&second, &image), 1);
+        let gone = Record::TopicDeleted { topic: topic(1) };
+        assert_eq!(changed_partitions(&[gone], &image), 2);
     }
 }
