@@ -46,7 +46,7 @@ pub(crate) use describe::{Described, DescribedMember};
 pub(crate) use join::Beat;
 pub(crate) use member::{AWAY, LEAVE};
 pub(crate) use persist::{by_topic, partitions};
-pub(crate) use subscription::Topics;
+pub(crate) use subscription::{Topics, check_expression};
 
 use member::Member;
 

@@ -7,7 +7,7 @@ use protocol::metadata::{Image, Resource};
 use protocol::{ErrorCode, TopicId};
 use uuid::Builder;
 
-use super::consumer::{Beat, Partitions, Refusal, Told, Topics};
+use super::consumer::{Beat, Partitions, Refusal, Told, Topics, check_expression};
 use super::home::Home;
 use super::{at_home, migration};
 use crate::shard::Shard;
@@ -53,6 +53,10 @@ fn ask(
 ) -> Result<runtime::sync::OneReceiver<Told>, Refusal> {
     let group = wish.group.clone();
     if wish.epoch == 0 {
+        // A request that is refused anyway must not change the group's protocol.
+        if let Some(expression) = &wish.expression {
+            check_expression(expression)?;
+        }
         migration::make_consumer(shard, home, &group)?;
     }
     let beat = to_beat(shard, home, wish);

@@ -51,7 +51,9 @@ pub(crate) async fn commit(shard: &Rc<Shard>, commit: Commit) -> Result<Duration
             let Some((done, held_back)) = queued? else { return Ok(Duration::ZERO) };
             done.await.map_err(|_closed| ErrorCode::NotCoordinator)??;
             if !held_back.is_zero() {
-                there.world.sleep(held_back).await;
+                // A broker that stops holds nobody back; either way the answer is due.
+                let stop = there.world.stopping();
+                let _over = there.world.timeout(held_back, stop).await;
             }
             Ok(held_back)
         }

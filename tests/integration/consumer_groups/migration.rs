@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use protocol::ErrorCode;
 use protocol::kafka::Api;
+use protocol::kafka::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
 use protocol::kafka::consumer_protocol::{
     ConsumerProtocolAssignment, ConsumerProtocolPartitions, ConsumerProtocolSubscription,
 };
@@ -12,8 +12,9 @@ use protocol::kafka::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, Jo
 use protocol::kafka::sync_group::{
     SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
 };
+use protocol::{ErrorCode, TopicId};
 
-use super::{Member, find, list, topic_id};
+use super::{Member, beat, find, list, topic_id};
 use crate::wire::{Client, Server};
 
 const PARTITIONS: i32 = 6;
@@ -147,6 +148,12 @@ fn is_shared_out(shares: &[&BTreeSet<i32>]) {
     assert_eq!(all.len(), distinct.len(), "something is read by two: {shares:?}");
 }
 
+/// One of the new protocol that has not joined yet.
+fn newcomer(server: &Server, topic: TopicId) -> Member {
+    let (client, holds) = (server.connect(), BTreeSet::new());
+    Member { client, group: "g", id: "new", topic, epoch: 0, holds }
+}
+
 /// State and kind of the group.
 fn seen(client: &mut Client, group: &str) -> Option<(String, String)> {
     list(client, group).map(|(state, kind, _)| (state, kind))
@@ -166,6 +173,17 @@ fn a_group_goes_from_one_protocol_to_the_other_and_back_with_its_members() {
     let mut old = Classic::new(&server, "g");
     old.join();
     is_shared_out(&[&old.holds]);
+    assert_eq!(seen(&mut client, "g"), is("Stable", "classic"));
+    // What is refused anyway changes nothing.
+    let wrong = ConsumerGroupHeartbeatRequest {
+        group_id: "g",
+        member_id: "wrong",
+        rebalance_timeout_ms: 60_000,
+        subscribed_topic_regex: Some("("),
+        topic_partitions: Some(vec![]),
+        ..ConsumerGroupHeartbeatRequest::default()
+    };
+    assert_eq!(beat(&mut client, 1, &wrong).code, ErrorCode::InvalidRegularExpression);
     assert_eq!(seen(&mut client, "g"), is("Stable", "classic"));
     // The first of the new protocol: nothing is given to it that the other holds.
     let mut new = Member::join(&server, "g", "new", topic);
@@ -241,8 +259,7 @@ fn a_group_with_members_stays_what_it_is_if_that_is_wished() {
     let topic = topic_id(&mut client, "t");
     let mut old = Classic::new(&server, "g");
     old.join();
-    let (id, holds) = ("new", BTreeSet::new());
-    let mut new = Member { client: server.connect(), group: "g", id, topic, epoch: 0, holds };
+    let mut new = newcomer(&server, topic);
     assert_eq!(new.say(&[]).code, ErrorCode::GroupIdNotFound);
     assert_eq!(old.heartbeat(), ErrorCode::None);
     assert_eq!(seen(&mut client, "g"), is("Stable", "classic"));
@@ -271,8 +288,6 @@ fn groups_that_are_not_of_consumers_do_not_change_over() {
         assert_eq!(told.error_code, expected);
         id = told.member_id.to_owned();
     }
-    let holds = BTreeSet::new();
-    let mut new =
-        Member { client: server.connect(), group: "g", id: "new", topic, epoch: 0, holds };
+    let mut new = newcomer(&server, topic);
     assert_eq!(new.say(&[]).code, ErrorCode::GroupIdNotFound);
 }

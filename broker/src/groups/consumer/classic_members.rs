@@ -313,13 +313,15 @@ pub(super) fn names_of(told: &ConsumerProtocolSubscription<'_>) -> Vec<Rc<str>> 
     names
 }
 
-/// The partitions, of the topics that there are.
+/// The partitions, as far as there are such topics and partitions.
 pub(super) fn by_name(named: &[ConsumerProtocolPartitions<'_>], topics: &dyn Topics) -> Partitions {
     let known = named.iter().filter_map(|one| {
-        let (id, _count) = topics.find(one.topic)?;
-        Some((id, one.partitions.as_slice()))
+        let (id, count) = topics.find(one.topic)?;
+        let exists = |index: &i32| u32::try_from(*index).is_ok_and(|index| index < count);
+        Some((id, one.partitions.iter().copied().filter(exists).collect::<Vec<_>>()))
     });
-    partitions(known)
+    let known: Vec<_> = known.collect();
+    partitions(known.iter().map(|(id, indexes)| (*id, indexes.as_slice())))
 }
 
 /// What a member may read, in the form that its leader would have sent.

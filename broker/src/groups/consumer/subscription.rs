@@ -49,6 +49,14 @@ impl Found {
     }
 }
 
+/// Whether a member may bring this expression.
+///
+/// # Errors
+/// It is none, or too large.
+pub(crate) fn check_expression(expression: &str) -> Result<(), Refusal> {
+    compile(expression).map(|_compiled| ())
+}
+
 /// An expression that matches whole names.
 fn compile(expression: &str) -> Result<Regex, Refusal> {
     let refused = Refusal {
