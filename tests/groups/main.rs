@@ -185,7 +185,7 @@ fn live(
     story: &mut Story,
     broker: Broker,
     plan: &Plan,
-    mut stream: Stream,
+    stream: Stream,
 ) -> io::Result<(Result<String, String>, Broker)> {
     for _ in 0..3 {
         story.join()?;
@@ -198,6 +198,16 @@ fn live(
     broker.kill()?;
     let broker = Broker::start(plan)?;
     must!(broker, story.reaches(&stream.ends()?));
+    end(story, broker, plan, stream)
+}
+
+/// The stream ends, everything is read and committed, everybody leaves, and a kill takes nothing back.
+pub(crate) fn end(
+    story: &mut Story,
+    broker: Broker,
+    plan: &Plan,
+    mut stream: Stream,
+) -> io::Result<(Result<String, String>, Broker)> {
     stream.stop()?;
     let ends = stream.ends()?;
     must!(broker, story.reads_all(&ends));

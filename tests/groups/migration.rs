@@ -5,9 +5,9 @@ use std::io;
 use tests::broker::{Broker, Kind, Plan};
 
 use crate::member::{self, Client};
-use crate::must;
 use crate::story::Story;
 use crate::stream::Stream;
+use crate::{end, must};
 
 /// What it is called beside the clients.
 pub(crate) const NAME: &str = "migration";
@@ -27,7 +27,7 @@ pub(crate) fn live(
     story: &mut Story,
     broker: Broker,
     plan: &Plan,
-    mut stream: Stream,
+    stream: Stream,
 ) -> io::Result<(Result<String, String>, Broker)> {
     let [confluent, java, java_848, confluent_848, aiokafka, kafka_python] = &member::changing();
     story.join_as(confluent)?;
@@ -54,16 +54,8 @@ pub(crate) fn live(
     must!(broker, story.goes(3));
     must!(broker, story.all_read(&[4, 5]));
     must!(broker, story.reaches(&stream.ends()?));
-    stream.stop()?;
-    let ends = stream.ends()?;
-    must!(broker, story.reads_all(&ends));
-    must!(broker, story.commits(&ends));
-    must!(broker, story.leave());
-    broker.kill()?;
-    let broker = Broker::start(plan)?;
-    must!(broker, story.commits(&ends));
     must!(broker, has_changed(plan));
-    Ok((story.judge(&ends), broker))
+    end(story, broker, plan, stream)
 }
 
 /// Whether the group really went both ways. Only our own broker's log says so.

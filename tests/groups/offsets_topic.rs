@@ -14,16 +14,17 @@ pub(crate) const NAME: &str = "offsets-topic";
 /// # Errors
 /// It cannot be run.
 pub(crate) fn run(plan: &Plan) -> io::Result<Result<String, String>> {
-    let python = place::tools().join("venv/bin/python");
-    if !python.is_file() {
-        let told = "not run: no Python environment; see ci/tools".to_owned();
+    let (python, kafka) =
+        (place::tools().join("venv/bin/python"), place::tools().join("java/kafka"));
+    if !python.is_file() || !kafka.is_dir() {
+        let told = "not run: no Python environment, or no Kafka's jars; see ci/tools".to_owned();
         let counts = std::env::var("CI").is_ok_and(|ci| ci == "true");
         return Ok(if counts { Err(told) } else { Ok(told) });
     }
     let done = Command::new(python)
         .arg(place::clients().join("python/offsets_topic.py"))
         .arg(plan.bootstrap())
-        .arg(place::tools().join("java/kafka/*"))
+        .arg(kafka.join("*"))
         .stdin(Stdio::null())
         .output()?;
     let output = String::from_utf8_lossy(&done.stdout);
