@@ -170,6 +170,7 @@ impl Hogged {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the figures of every run are shown")]
 fn under_cpu_hogs(time: Duration) -> Hogged {
     let directory = directory();
     let (stop, replies) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
