@@ -84,7 +84,7 @@ pub(crate) fn refusal(wait: Duration) -> Refusal {
     }
 }
 
-/// How many partitions a decision creates and deletes. The broker's own topics cost nothing.
+/// How many partitions a decision creates and deletes. To create the broker's own topics costs nothing.
 pub(crate) fn changed_partitions(records: &[Record], image: &Image) -> usize {
     let mut internal = Vec::new();
     let mut changed = 0;

@@ -7,16 +7,14 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use protocol::ErrorCode;
 use protocol::kafka::consumer_protocol::{
     ConsumerProtocolAssignment, ConsumerProtocolPartitions, ConsumerProtocolSubscription,
 };
+use protocol::{ErrorCode, PartitionIndex, TopicPartition};
 
 use super::super::classic::{Claim, Join, Protocol, Sync};
 use super::member::{Classic, Member, MemberState};
-use super::{
-    Action, Asker, Consumer, Joined, Now, Partitions, Reply, Synced, Topics, by_topic, partitions,
-};
+use super::{Action, Asker, Consumer, Joined, Now, Partitions, Reply, Synced, Topics, by_topic};
 
 /// The kind of group whose members' data is understood here.
 pub(super) const CONSUMER: &str = "consumer";
@@ -315,13 +313,13 @@ pub(super) fn names_of(told: &ConsumerProtocolSubscription<'_>) -> Vec<Rc<str>> 
 
 /// The partitions, as far as there are such topics and partitions.
 pub(super) fn by_name(named: &[ConsumerProtocolPartitions<'_>], topics: &dyn Topics) -> Partitions {
-    let known = named.iter().filter_map(|one| {
-        let (id, count) = topics.find(one.topic)?;
-        let exists = |index: &i32| u32::try_from(*index).is_ok_and(|index| index < count);
-        Some((id, one.partitions.iter().copied().filter(exists).collect::<Vec<_>>()))
+    let existing = named.iter().filter_map(|one| {
+        let (topic, count) = topics.find(one.topic)?;
+        let exists = move |index: &i32| u32::try_from(*index).is_ok_and(|index| index < count);
+        let indexes = one.partitions.iter().copied().filter(exists).filter_map(PartitionIndex::new);
+        Some(indexes.map(move |index| TopicPartition { topic, index }))
     });
-    let known: Vec<_> = known.collect();
-    partitions(known.iter().map(|(id, indexes)| (*id, indexes.as_slice())))
+    existing.flatten().collect()
 }
 
 /// What a member may read, in the form that its leader would have sent.
@@ -341,4 +339,43 @@ pub(super) fn share_of(member: &Member, topics: &dyn Topics) -> Bytes {
     let mut bytes = Vec::new();
     share.write(version, &mut bytes).expect("topics' names and counts fit");
     Bytes::from(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::TopicId;
+
+    use super::super::partitions;
+    use super::*;
+
+    /// One topic of two partitions.
+    struct Two;
+
+    const ID: TopicId = TopicId::new([1; 16]);
+
+    impl Topics for Two {
+        fn version(&self) -> i64 {
+            0
+        }
+
+        fn find(&self, name: &str) -> Option<(TopicId, u32)> {
+            (name == "t").then_some((ID, 2))
+        }
+
+        fn name(&self, _: TopicId) -> Option<Rc<str>> {
+            None
+        }
+
+        fn each(&self, _: &mut dyn FnMut(&Rc<str>)) {}
+    }
+
+    #[test]
+    fn a_member_owns_no_partition_that_does_not_exist() {
+        let named = |topic, indexes: &[i32]| ConsumerProtocolPartitions {
+            topic,
+            partitions: indexes.to_vec(),
+        };
+        let told = [named("t", &[-1, 0, 1, 2, i32::MAX]), named("gone", &[0])];
+        assert_eq!(by_name(&told, &Two), partitions([(ID, [0, 1].as_slice())].into_iter()));
+    }
 }
